@@ -1,0 +1,119 @@
+"""Who may call what: every view declares its permission here, and nothing undeclared is served.
+
+A page is a function marked with `requires` or `public`; an API view is a class with an attribute
+`permission`. `DefaultDenyMiddleware` enforces the first, `DeclaredPermission` the second, both
+from the same `Declaration`. What a permission means on one object (one's *own* study, the consent
+of one's *own* site) is decided by policies and queries, not here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.roles import PERMISSIONS, ROLE_PERMISSIONS
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PUBLIC = "public"
+"""Declared by what anonymous people may call: the login page, the health check."""
+
+_ATTRIBUTE = "declared_permission"
+_READING = {"HEAD": "GET", "OPTIONS": "GET"}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The permission that each HTTP method of a view needs."""
+
+    by_method: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        unknown = set(self.by_method.values()) - set(PERMISSIONS) - {PUBLIC}
+        if unknown or not self.by_method:
+            raise ValueError(
+                f"expected permissions of accounts.roles.PERMISSIONS, got {sorted(unknown)}"
+            )
+
+    def needed(self, method: str) -> str | None:
+        """Return the permission that `method` needs; None when the view does not serve it."""
+        return self.by_method.get(_READING.get(method, method))
+
+
+def has_permission(user: User | AnonymousUser, permission: str) -> bool:
+    """Return whether one of the person's roles carries `permission`.
+
+    *Security*: inactive and anonymous people never have one, and Django's superuser flag counts
+    for nothing: a portal operator can neither decide nor read results.
+    """
+    return permission in permissions_of(user)
+
+
+def permissions_of(user: User | AnonymousUser) -> frozenset[str]:
+    """Return every permission that the person's roles carry together."""
+    if not isinstance(user, User) or not user.is_active:
+        return frozenset()
+    granted = (ROLE_PERMISSIONS[membership.role] for membership in user.memberships.all())
+    return frozenset().union(*granted)
+
+
+def requires(permission: str | None = None, **by_method: str) -> Callable[[View], View]:
+    """Declare what a page needs: `@requires("study.view")` or `@requires(GET=..., POST=...)`.
+
+    One permission alone covers GET and POST.
+    """
+    declared = by_method if permission is None else {"GET": permission, "POST": permission}
+    return _declare(Declaration(declared))
+
+
+def public(view: View) -> View:
+    """Declare that anonymous people may call `view`."""
+    return _declare(Declaration({"GET": PUBLIC, "POST": PUBLIC}))(view)
+
+
+def declaration_of(view: Callable[..., Any]) -> Declaration | None:
+    """Return what `view` (as a URL pattern names it) declares, or None when it declares nothing."""
+    found = getattr(view, _ATTRIBUTE, None)
+    if isinstance(found, Declaration):
+        return found
+    declared = getattr(api_class(view), "permission", None)
+    if isinstance(declared, str):
+        return Declaration({"GET": declared})
+    return Declaration(declared) if isinstance(declared, Mapping) else None
+
+
+def api_class(view: Callable[..., Any]) -> type[APIView] | None:
+    """Return the API view class behind a URL pattern's callable; None for a page."""
+    found = getattr(view, "cls", None)
+    return found if isinstance(found, type) and issubclass(found, APIView) else None
+
+
+class DeclaredPermission(BasePermission):
+    """Let a request to the API pass when the person has what the view declares."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the caller may use this method of `view`; an undeclared one is refused."""
+        declared = getattr(view, "permission", None)
+        if isinstance(declared, str):
+            declared = {"GET": declared}
+        if not isinstance(declared, Mapping):
+            return False
+        method = request.method or ""
+        needed = Declaration(declared).needed(method)
+        if needed is None:
+            # A method that the view does not serve: DRF answers 405 to those who are known.
+            return bool(request.user and request.user.is_authenticated)
+        return needed == PUBLIC or has_permission(request.user, needed)
+
+
+def _declare(declaration: Declaration) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, declaration)
+        return view
+
+    return mark

@@ -1,0 +1,5 @@
+"""Page addresses."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
