@@ -33,7 +33,7 @@ def secure_sum(
     check of its own input: it does not stop a malicious party.
     *Raises* LocalProtocolError before anything is sent if an input or a noise share leaves its
     range, or if the sum could wrap.
-    *See* [CDN15] section 3.2; noise shares: ``dp.noise``.
+    *See* [CDN15] section 1.3; noise shares: ``dp.noise``.
     """
     summands = [input_range] * party.n
     if noise is not None:

@@ -77,7 +77,7 @@ def split(values: RingVector, n: int, randomness: Randomness) -> list[Share]:
     *Cost*: (n - 1) m random ring elements.
     *Security*: any n - 1 shares are independent and uniform whatever the values are (perfect,
     given perfect randomness).
-    *See* [CDN15] section 3.2.
+    *See* [CDN15] section 1.3.
     """
     if n < 2:
         raise LocalProtocolError(f"a secret is split into 2 shares or more, not {n}")
