@@ -1,0 +1,146 @@
+"""Declaration of ``kaplan-meier/1``: survival curves by group, with a log-rank test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studies.catalogue.declaration import Card, Declaration, ParameterError, Parameters
+from studies.catalogue.kaplan_meier_outputs import ECHOES, OUTPUTS
+
+_COLUMN = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.]{0,63}$"}
+
+PARAMETER_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Parameters of kaplan-meier/1",
+    "type": "object",
+    "properties": {
+        "time": {"description": "Column with the time to event or censoring.", **_COLUMN},
+        "event": {"description": "Column that is 1 for the event, 0 for censored.", **_COLUMN},
+        "group": {"description": "Column that says which group a person is in.", **_COLUMN},
+        "groups": {
+            "description": "The groups to compare: the column's value, and what to call it.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 8,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "value": {"type": "string", "minLength": 1, "maxLength": 64},
+                    "label": {"type": "string", "minLength": 1, "maxLength": 64},
+                },
+                "required": ["value", "label"],
+                "additionalProperties": False,
+            },
+        },
+        "bin_width": {
+            "description": "Width of a time bin, in the unit of time.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 3650,
+        },
+        "bins": {
+            "description": "Number of time bins.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 4000,
+        },
+        "unit": {"description": "Unit of time.", "enum": ["days"]},
+    },
+    "required": ["time", "event", "group", "groups", "bin_width", "bins", "unit"],
+    "additionalProperties": False,
+}
+
+CARD = Card(
+    what_is_computed=(
+        "Survival curves of up to eight groups on a grid of time bins that the plan declares, "
+        "with numbers at risk, medians, 95% intervals and a log-rank test. Bins one day wide give "
+        "the Kaplan-Meier curve; wider bins give the life-table curve, which counts half of those "
+        "censored within a bin as exposed in it. Everybody whose time lies beyond the last bin "
+        "counts as censored in it. Left out are persons of no declared group, and persons whose "
+        "time is missing or negative or whose event is neither 0 nor 1."
+    ),
+    who_learns_what=(
+        "The recipient learns, for all sites together, a table of counts by group, time bin and "
+        "outcome with noise added to every cell, and what can be computed from it. Nobody learns "
+        "another site's table, an exact total, or an event time finer than a bin."
+    ),
+    security_model=(
+        "Profile additive. Inputs stay hidden even if all other sites act together, as long as "
+        "everyone follows the protocol (semi-honest). A site that lies about its own table can "
+        "falsify the result, and nobody would notice."
+    ),
+    noise=(
+        "Every person is in exactly one cell of the table, so one person more or less changes it "
+        "by 1. Every site adds its own share of discrete Laplace noise to every cell before "
+        "anything is opened, enough that all shares but one already protect every single person "
+        "at the epsilon of the plan. If more than one site gives its noise away, epsilon no "
+        "longer holds; the sites' own tables still stay hidden. Curves, intervals and test are "
+        "computed from the noised table at no further cost. Intervals and test include the noise, "
+        "and the noise's standard deviation is printed beside every figure. Near the end "
+        "of a curve, where the rule for small numbers decides on a noised number, intervals are "
+        "somewhat too narrow. The more bins, the more noise a curve gathers: few wide bins serve "
+        "a small study best."
+    ),
+    suppression=(
+        "Noised numbers of persons under 11 are shown as 'suppressed', never as 0, and a curve "
+        "ends where fewer than 11 are at risk. The test is not shown when a group is that small, "
+        "nor on fewer than 500 persons at an epsilon of 1 or less, where it would mostly measure "
+        "the noise. In this version the rules are applied to the opened, noised table at the "
+        "release gate; exact numbers decide nothing. They are rules of reading: what protects "
+        "persons is the noise, and a hidden noised number can sometimes be worked out from its "
+        "neighbours."
+    ),
+    cost=(
+        "One round. With G groups and J bins each site sends 16 G J bytes to every other site, "
+        "and as many to the recipient. Each site's budget is charged the plan's epsilon, once for "
+        "all curves and the test, whatever comes out."
+    ),
+)
+
+
+def _cells(parameters: Parameters) -> int:
+    """Groups times two outcomes (event, censored) times bins."""
+    return len(parameters["groups"]) * 2 * int(parameters["bins"])
+
+
+def _check_names(parameters: Parameters) -> None:
+    columns = [parameters[name] for name in ("time", "event", "group")]
+    if len(set(columns)) != len(columns):
+        raise ParameterError("group", "expected three different columns for time, event and group")
+    for part in ("value", "label"):
+        texts = [_canonical(group[part]) for group in parameters["groups"]]
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
+                raise ParameterError(
+                    f"groups[{index}].{part}", "expected another than an earlier group's, got it"
+                )
+
+
+def _canonical(text: str) -> str:
+    """Return one spelling for texts that a site takes for the same value ("1" and "1.0")."""
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text.strip()
+
+
+KAPLAN_MEIER = Declaration(
+    name="kaplan-meier",
+    version=1,
+    title="Kaplan-Meier by arm, with log-rank",
+    card=CARD,
+    parameter_schema=PARAMETER_SCHEMA,
+    outputs=OUTPUTS,
+    echoes=ECHOES,
+    profile="additive",
+    data_models=("table",),
+    minimum_sites=3,
+    minimum_cohort=20,
+    maximum_epsilon="2",
+    noise_collusion_bound=1,
+    output_checks=2,
+    suppression_threshold=11,
+    suggested_plot="step curve",
+    cells_of=_cells,
+    further_checks=_check_names,
+)
