@@ -29,6 +29,8 @@ class Attempt(models.Model):
     deadline_at = models.DateTimeField()
     computing_since = models.DateTimeField(null=True)
     sealed_at = models.DateTimeField(null=True)
+    # The size of the cosigned checkpoint under which the sites are asked for their shares.
+    permit_checkpoint = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [
@@ -61,3 +63,19 @@ class AttemptParty(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site} in {self.attempt}"
+
+
+class Witness(models.Model):
+    """What a site says it has witnessed of the log: from here the next consistency proof starts.
+
+    The site's own store is the truth; this row follows its `hello` and its cosignatures.
+    """
+
+    site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="witness")
+    size = models.PositiveBigIntegerField(default=0)
+    root = models.CharField(max_length=64, blank=True)
+    # Why it would not cosign the newest checkpoint; empty when it has.
+    refusal = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.site} has witnessed {self.size} entries"
