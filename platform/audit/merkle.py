@@ -54,6 +54,35 @@ def root_hash(leaf_hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+class Tree:
+    """A tree that grows leaf by leaf and knows its root at any time.
+
+    It keeps one hash for each complete subtree, at most log2(n) of them, so that a log of any
+    length is checked in one pass.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._subtrees: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Add the leaf hash `leaf` at the end."""
+        node, complete = leaf, self.size
+        while complete & 1:
+            node, complete = node_hash(self._subtrees.pop(), node), complete >> 1
+        self._subtrees.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the root over the leaves so far."""
+        if not self._subtrees:
+            return EMPTY_ROOT
+        root = self._subtrees[-1]
+        for left in reversed(self._subtrees[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
 def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> Proof:
     """Return the proof that ``leaf_hashes[index]`` is in the tree over `leaf_hashes`.
 
