@@ -1,0 +1,116 @@
+"""What the portal knows of a study's way: roster, reviews (blinded), consents, who acts next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.errors import ActionRefusedError
+from accounts.models import Site, User
+from governance.decisions import StudyApproval as ReviewDecision
+from governance.errors import Refusal
+from governance.evidence import check_consented
+from governance.models import Consent, Release, RosterVersion, Run, StudyApproval
+from governance.policies import BLINDED
+from governance.quorum import Outcome, Review, review_outcome
+from governance.roster import Roster, verify_chain
+from governance.standing import newest_by_member, sort_out
+from governance.statements import Envelope
+from governance.states import OWNER, Machine
+from studies.actions import plan_of
+from studies.models import Study, StudyVersion
+
+
+@dataclass(frozen=True)
+class SiteConsent:
+    """How one site of a plan stands: `reason` says why its consent does not count."""
+
+    site: Site
+    given: bool
+    code: str = ""
+    reason: str = ""
+    newest: Consent | None = field(default=None, compare=False)
+
+
+def roster_chain() -> tuple[Envelope, ...]:
+    """Return every published roster, oldest first."""
+    rows = RosterVersion.objects.order_by("version")
+    return read_envelopes(rows.values_list("envelope", flat=True))
+
+
+def current_roster() -> Roster:
+    """Return the newest roster, its whole chain verified.
+
+    *Raises* ActionRefusedError before the first one is published.
+    """
+    chain = roster_chain()
+    if not chain:
+        raise ActionRefusedError(
+            "no_roster",
+            "No roster has been published yet, so nobody can sign. The portal operator publishes"
+            " the first one when the committee has signed it.",
+        )
+    return verify_chain(chain, pinned=chain[0].digest)
+
+
+def read_envelopes(stored: Iterable[Any]) -> tuple[Envelope, ...]:
+    """Return stored envelopes as they were received, oldest first as they come."""
+    return tuple(Envelope.parse(envelope) for envelope in stored)
+
+
+def review_outcome_of(version: StudyVersion, roster: Roster, now: datetime) -> Outcome:
+    """Return what the reviews of `version` amount to, counted as every site will count them."""
+    stored = version.approvals.order_by("pk").values_list("envelope", flat=True)
+    signed, _ = sort_out(read_envelopes(stored), ReviewDecision, roster, now)
+    reviews = [Review(item.member, item.decision.decision) for item in newest_by_member(signed)]
+    return review_outcome(
+        reviews, roster.rules.study_approvals, author=version.study.author.member_id
+    )
+
+
+def reviews_shown_to(user: User, version: StudyVersion) -> "QuerySet[StudyApproval]":
+    """Return the reviews of `version` that the person may read: until a decision, only their own.
+
+    How many are in is no secret.
+    """
+    reviews = version.approvals.select_related("signer__organisation").order_by("pk")
+    blinded = version.study.state in BLINDED and version == version.study.current
+    return reviews.filter(signer=user) if blinded else reviews
+
+
+def consents_of(version: StudyVersion, *, now: datetime | None = None) -> list[SiteConsent]:
+    """Return how each site of the plan stands, in the plan's order, by the sites' own rules."""
+    plan, roster = plan_of(version), current_roster()
+    rows = list(version.consents.select_related("site", "signer").order_by("pk"))
+    envelopes = read_envelopes(row.envelope for row in rows)
+    sites = {site.slug: site for site in version.sites.select_related("organisation")}
+    found = []
+    for slug in plan.sites:
+        newest = next((row for row in reversed(rows) if row.site.slug == slug), None)
+        try:
+            check_consented(envelopes, plan, slug, roster=roster, now=now or timezone.now())
+        except Refusal as refusal:
+            found.append(SiteConsent(sites[slug], False, refusal.code, refusal.sentence, newest))
+        else:
+            found.append(SiteConsent(sites[slug], True, newest=newest))
+    return found
+
+
+def releases_of(study: Study) -> "QuerySet[Release]":
+    """Return the releases of the study's runs, newest first."""
+    return Release.objects.filter(run__version__study=study).order_by("-pk")
+
+
+def owner_of(study: Study) -> str:
+    """Return who acts next, such as "With: governance committee"; empty where nobody has to."""
+    if study.state == Study.State.READY:
+        run = Run.objects.filter(version__study=study).order_by("-pk").first()
+        release = releases_of(study).filter(run=run).first() if run else None
+        if release is not None and OWNER[Machine.RELEASE, release.state]:
+            return OWNER[Machine.RELEASE, release.state]
+        if run is not None and run.state in (Run.State.PENDING, Run.State.RUNNING):
+            return OWNER[Machine.RUN, run.state]
+    return OWNER[Machine.STUDY, study.state]

@@ -1,0 +1,46 @@
+"""Every document that has a JSON Schema, by the name of its file in ``docs/protocols/schemas/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from governance import evidence, roster, statements
+from governance.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
+from governance.payloads import Payload
+from governance.registers import DataSetRegister
+from governance.result_statements import OpeningPermit, ResultCertificate
+from governance.run_statements import KeyOffer, RunAcceptance, RunManifest
+from governance.statements import Kind
+from studies import cohorts, plan
+from studies.documents import Schema
+
+PAYLOADS: Mapping[Kind, type[Payload]] = MappingProxyType(
+    {
+        payload.KIND: payload
+        for payload in (
+            ClassApproval,
+            StudyApproval,
+            Consent,
+            OutputCheck,
+            KeyOffer,
+            RunManifest,
+            RunAcceptance,
+            ResultCertificate,
+            OpeningPermit,
+            DataSetRegister,
+        )
+    }
+)
+"""What each kind of statement says; the roster, which is more, is in `governance.roster`."""
+
+DOCUMENTS: Mapping[str, Schema] = MappingProxyType(
+    {
+        "envelope": statements.SCHEMA,
+        "evidence": evidence.SCHEMA,
+        "study-plan": plan.SCHEMA,
+        "cohort-definition": cohorts.SCHEMA,
+        Kind.ROSTER.value: roster.SCHEMA,
+        **{kind.value: payload.SCHEMA for kind, payload in PAYLOADS.items()},
+    }
+)

@@ -1,0 +1,180 @@
+"""Where a study stands, in one heading and one sentence: what the top of its page says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from governance.models import Release, Run
+from governance.queries import consents_of, current_roster, owner_of, releases_of
+from studies.actions import plan_of
+from studies.models import Study
+
+STEPS = ("Draft", "Review", "Consent", "Run", "Release")
+_DRAFT, _REVIEW, _CONSENT, _RUN, _RELEASE = range(len(STEPS))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the lifecycle bar; `mark` is done, now, stopped or empty."""
+
+    label: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How a study stands and who acts next; `state` and `since` are of the thing that moved last.
+
+    `tone` is good, warn, bad or empty, as for alerts.
+    """
+
+    state: str
+    label: str
+    sentence: str
+    owner: str
+    since: datetime
+    tone: str
+    steps: tuple[Step, ...]
+
+
+def situation_of(study: Study) -> Situation:
+    """Return how the study stands, run and release included."""
+    run = Run.objects.filter(version=study.current).order_by("-pk").first()
+    if study.state == Study.State.READY and run is not None:
+        release = releases_of(study).filter(run=run).first()
+        return _released(study, release) if release else _run(study, run)
+    return Situation(
+        state=study.state,
+        label=study.get_state_display(),
+        sentence=_sentence(study),
+        owner=owner_of(study),
+        since=study.state_since,
+        tone=_TONES.get(Study.State(study.state), ""),
+        steps=_steps(*_place_of(study)),
+    )
+
+
+def _run(study: Study, run: Run) -> Situation:
+    sentences = {
+        Run.State.PENDING: "The sites check the evidence again, each for itself, and agree to run.",
+        Run.State.RUNNING: "The sites compute together. Nobody sees another site's data.",
+        Run.State.SUCCEEDED: "The result is sealed: it exists only as shares at the sites.",
+        Run.State.FAILED: run.reason or "The run failed.",
+        Run.State.CANCELLED: run.reason or "The run was cancelled.",
+    }
+    state = Run.State(run.state)
+    failed = state in (Run.State.FAILED, Run.State.CANCELLED)
+    label = {Run.State.FAILED: "Run failed", Run.State.CANCELLED: "Run cancelled"}
+    return Situation(
+        state=run.state,
+        label=label.get(state, f"Run {run.number}: {state.label.lower()}"),
+        sentence=sentences[state],
+        owner=owner_of(study),
+        since=run.state_since,
+        tone="bad" if failed else "",
+        steps=_steps(_RUN, "stopped" if failed else "now"),
+    )
+
+
+def _released(study: Study, release: Release) -> Situation:
+    needed = plan_of(study.current).declaration.output_checks
+    checks = release.checks.count()
+    state = Release.State(release.state)
+    sentences = {
+        Release.State.SEALED: "The result is sealed: it exists only as shares at the sites."
+        " The release gate checks whether it may be opened.",
+        Release.State.OPENING: "The opening permit is in the audit log. Each site verifies it"
+        " before it sends its share.",
+        Release.State.OPENED: f"The noised result is open to the output checkers only: {checks}"
+        f" of {needed} checks are in.",
+        Release.State.DECIDED: "The result has passed. It is shown as soon as the sites have"
+        " cosigned the log entry of this decision.",
+        Release.State.VISIBLE: "The result is released. The investigator can read it.",
+        Release.State.WITHHELD: release.withheld_reason
+        or "The result stays closed. It has cost its privacy budget all the same.",
+    }
+    withheld = state == Release.State.WITHHELD
+    over = {Release.State.VISIBLE: "good", Release.State.WITHHELD: "bad"}
+    mark = "stopped" if withheld else "done" if state == Release.State.VISIBLE else "now"
+    return Situation(
+        state=release.state,
+        label=state.label,
+        sentence=sentences[state],
+        owner=owner_of(study),
+        since=release.state_since,
+        tone=over.get(state, ""),
+        steps=_steps(_RELEASE, mark),
+    )
+
+
+def _sentence(study: Study) -> str:
+    match study.state:
+        case Study.State.DRAFT:
+            return "Only its author sees this draft. Once submitted, this version never changes."
+        case Study.State.IN_REVIEW:
+            return f"{_reviews(study)} Reviewers do not see each other's before all are in."
+        case Study.State.CONFLICTED:
+            return f"The reviewers disagree, so one more review decides. {_reviews(study)}"
+        case Study.State.RETURNED:
+            return "The committee asks for changes. Its comments stand with the reviews below."
+        case Study.State.REJECTED:
+            return "The committee has rejected the study for good. Its reasons stand below."
+        case Study.State.APPROVED:
+            return _consents(study)
+        case Study.State.READY:
+            return "Approved, and every site has consented. The investigator may start a run."
+        case Study.State.WITHDRAWN:
+            return "Its author has ended the study. Nothing of it can run."
+    return "The time of this plan is over. Its author can make a new study from a copy."
+
+
+def _reviews(study: Study) -> str:
+    needed = current_roster().rules.study_approvals
+    received = study.current.approvals.count()
+    return (
+        f"{received} of {needed.approvals} reviews are in, from {needed.organisations} or more"
+        " organisations."
+    )
+
+
+def _consents(study: Study) -> str:
+    consents = consents_of(study.current)
+    missing = [consent.site.slug for consent in consents if not consent.given]
+    given = len(consents) - len(missing)
+    return f"{given} of {len(consents)} sites have consented. Still missing: {', '.join(missing)}."
+
+
+_TONES = {
+    Study.State.RETURNED: "warn",
+    Study.State.CONFLICTED: "warn",
+    Study.State.REJECTED: "bad",
+    Study.State.WITHDRAWN: "bad",
+    Study.State.EXPIRED: "bad",
+}
+_PLACES = {
+    Study.State.DRAFT: (_DRAFT, "now"),
+    Study.State.IN_REVIEW: (_REVIEW, "now"),
+    Study.State.CONFLICTED: (_REVIEW, "now"),
+    Study.State.RETURNED: (_REVIEW, "stopped"),
+    Study.State.REJECTED: (_REVIEW, "stopped"),
+    Study.State.APPROVED: (_CONSENT, "now"),
+    Study.State.READY: (_RUN, "now"),
+}
+
+
+def _place_of(study: Study) -> tuple[int, str]:
+    """Return the step a study has come to, also where it ended before its time."""
+    if study.state in _PLACES:
+        return _PLACES[Study.State(study.state)]
+    version = study.current
+    if version.runs.exists():
+        return _RUN, "stopped"
+    if version.consents.exists() or study.state == Study.State.EXPIRED:
+        return _CONSENT, "stopped"
+    return (_REVIEW if version.submitted_at else _DRAFT), "stopped"
+
+
+def _steps(reached: int, mark: str) -> tuple[Step, ...]:
+    return tuple(
+        Step(label, "done" if number < reached else mark if number == reached else "")
+        for number, label in enumerate(STEPS)
+    )

@@ -1,0 +1,166 @@
+"""What the portal asks a person to sign: the exact payload, ready for a passkey or `quorate-sign`.
+
+The portal asks, the person signs, and the portal then checks that what came back is what it would
+have asked for (`governance.signed`). It has no authority of its own: sites verify the signature.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import SigningKey, Site, User
+from governance import decisions, policies
+from governance.keys import to_base64url
+from governance.models import ComputationClass, Release
+from governance.queries import current_roster
+from governance.roster import Roster
+from governance.signatures import Signature
+from governance.statements import Envelope, add_signature, unsigned
+from studies.documents import format_moment
+from studies.models import Study
+
+
+@dataclass(frozen=True)
+class StatementRequest:
+    """One unsigned statement, and what a browser needs to have it signed by a passkey."""
+
+    envelope: Envelope
+    credentials: tuple[str, ...]
+    relying_party: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as pages and the API hand it out.
+
+        `unsigned` goes back with the signature; `challenge` and `credentials` are base64url.
+        """
+        return {
+            "payload": self.envelope.payload,
+            "digest": self.envelope.digest,
+            "unsigned": self.envelope.to_json(),
+            "challenge": to_base64url(self.envelope.challenge()),
+            "credentials": list(self.credentials),
+            "relying_party": self.relying_party,
+        }
+
+
+def request_class_decision(
+    *, computation_class: ComputationClass, decision: str, by: User, comment: str = ""
+) -> StatementRequest:
+    """Return the statement by which `by` approves, rejects or revokes a class."""
+    policies.check_can_decide_class(computation_class, decision, by)
+    roster = current_roster()
+    statement = decisions.ClassApproval(
+        **class_fields(computation_class),
+        **_signed_by(by, roster),
+        decision=decision,
+        comment=comment,
+    )
+    return _request(statement, by, roster)
+
+
+def request_review(*, study: Study, decision: str, by: User, comment: str = "") -> StatementRequest:
+    """Return the statement by which `by` reviews the current version of `study`."""
+    policies.check_can_review(study, by)
+    roster = current_roster()
+    statement = decisions.StudyApproval(
+        **review_fields(study), **_signed_by(by, roster), decision=decision, comment=comment
+    )
+    return _request(statement, by, roster)
+
+
+def request_consent(
+    *, study: Study, site: Site, decision: str, by: User, comment: str = ""
+) -> StatementRequest:
+    """Return the statement by which `by` consents, declines or withdraws for `site`."""
+    policies.check_can_consent(study, site, decision, by)
+    roster = current_roster()
+    statement = decisions.Consent(
+        **consent_fields(study),
+        **_signed_by(by, roster),
+        site=site.slug,
+        decision=decision,
+        comment=comment,
+    )
+    return _request(statement, by, roster)
+
+
+def request_output_check(
+    *, release: Release, decision: str, by: User, comment: str = ""
+) -> StatementRequest:
+    """Return the statement by which `by` passes or withholds a noised result."""
+    policies.check_can_check_output(release, by)
+    roster = current_roster()
+    signed_by = _signed_by(by, roster)
+    del signed_by["valid_until"]  # it is used once
+    statement = decisions.OutputCheck(
+        **output_check_fields(release), **signed_by, decision=decision, comment=comment
+    )
+    return _request(statement, by, roster)
+
+
+def class_fields(computation_class: ComputationClass) -> dict[str, Any]:
+    """Return what every decision about this class says it is about."""
+    return {
+        "class_name": computation_class.name,
+        "version": computation_class.version,
+        "class_digest": computation_class.digest,
+    }
+
+
+def review_fields(study: Study) -> dict[str, Any]:
+    """Return what every review of the study's current version says it is about."""
+    version = study.current
+    return {
+        "study": study.identifier,
+        "study_version": version.number,
+        "study_digest": version.digest,
+    }
+
+
+def consent_fields(study: Study) -> dict[str, Any]:
+    """Return what every consent to the study's current version says it is about."""
+    return {"study": study.identifier, "study_digest": study.current.digest}
+
+
+def output_check_fields(release: Release) -> dict[str, Any]:
+    """Return what every check of this result says it is about."""
+    return {
+        "study": release.run.study.identifier,
+        "run": release.run.identifier,
+        "result_digest": release.result_digest,
+    }
+
+
+def signed_by_passkey(
+    unsigned_statement: Mapping[str, Any], credential: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the envelope of a request's `unsigned` and what the browser's passkey answered.
+
+    *Raises* StatementError when either cannot be read. Nothing is verified here.
+    """
+    envelope = Envelope.parse(unsigned_statement)
+    return add_signature(envelope, Signature.of_credential(credential)).to_json()
+
+
+def _request(statement: decisions.Decision, by: User, roster: Roster) -> StatementRequest:
+    passkeys = by.signing_keys.filter(kind=SigningKey.Kind.PASSKEY).values_list("key_id", flat=True)
+    return StatementRequest(
+        envelope=unsigned(statement.KIND, statement.to_json()),
+        credentials=tuple(key_id.removeprefix("webauthn:") for key_id in passkeys),
+        relying_party=roster.portal.rp_id,
+    )
+
+
+def _signed_by(by: User, roster: Roster) -> dict[str, Any]:
+    assert by.organisation is not None  # the policies have seen that this person may sign
+    now = timezone.now().replace(microsecond=0)
+    until = now + timedelta(days=roster.rules.max_validity_days)
+    return {
+        "member": by.member_id,
+        "organisation": by.organisation.slug,
+        "issued_at": format_moment(now),
+        "valid_until": format_moment(until),
+    }

@@ -1,0 +1,205 @@
+"""Pages of studies: the list, one study under the Five Safes, and the steps of its author."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.errors import ActionError
+from accounts.models import User
+from accounts.permissions import has_permission, requires, signed_in
+from governance import actions, policies
+from governance.errors import GovernanceError
+from governance.models import Run
+from governance.offers import offers_for
+from governance.queries import consents_of, current_roster, owner_of, reviews_shown_to
+from governance.render import Fact, of_plan
+from governance.situation import situation_of
+from governance.spending import spending_at
+from governance.study_story import story_of
+from studies.actions import plan_of
+from studies.api import study_or_404
+from studies.models import Study
+from studies.plan import StudyPlan
+from studies.queries import visible_to
+
+STUDIES_ON_A_PAGE = 20
+
+# Under which of the Five Safes each line of the plan in words stands.
+_SAFES = {
+    "project": ("Purpose", "In short", "What is computed"),
+    "data": ("Who is counted", "Data set"),
+    "settings": ("Mode", "Noise", "Privacy cost"),
+    "outputs": ("Who learns what", "Small numbers", "Recipient"),
+}
+
+
+@requires("study.view")
+@require_GET
+def studies(request: HttpRequest) -> HttpResponse:
+    """List the studies that one may see, by state and by words of the title."""
+    by = signed_in(request)
+    found, state = visible_to(by), request.GET.get("state", "")
+    query = request.GET.get("q", "").strip()[:200]
+    if state in Study.State.values:
+        found = found.filter(state=state)
+    if query:
+        found = found.filter(Q(title__icontains=query) | Q(identifier=query))
+    page = Paginator(found, STUDIES_ON_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [(study, owner_of(study)) for study in page],
+        "states": Study.State.choices,
+        "state": state,
+        "query": query,
+        "any": visible_to(by).exists(),
+    }
+    return render(request, "studies/list.html", context)
+
+
+@requires("study.view")
+@require_GET
+def study(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Show one study: how it stands, what one can do, and its plan under the Five Safes."""
+    by = signed_in(request)
+    found = study_or_404(by, identifier)
+    plan = plan_of(found.current)
+    offers = offers_for(found, by)
+    context = {
+        "study": found,
+        "version": found.current,
+        "versions": found.versions.order_by("-number"),
+        "plan": plan,
+        "facts": of_plan(plan),
+        "safes": _under_safes(plan),
+        "parameters": parameters_in_words(plan),
+        "situation": situation_of(found),
+        "tasks": [offer for offer in offers if offer.task],
+        "offers": [offer for offer in offers if not offer.reason and not offer.task],
+        "refused": [offer for offer in offers if offer.reason],
+        "story": story_of(identifier, with_links=has_permission(by, "audit.view")),
+        "evidence": policies.can(policies.check_can_export_evidence, found),
+        **_decisions(found, by, plan),
+    }
+    return render(request, "studies/study.html", context)
+
+
+@requires("study.view")
+@require_GET
+def plan_file(request: HttpRequest, identifier: str, number: int) -> HttpResponse:
+    """Hand out a version of the plan: exactly the bytes whose SHA-256 is the study digest."""
+    found = study_or_404(signed_in(request), identifier)
+    visible = found.versions.filter(number=number)
+    version = visible.first()
+    if version is None:
+        return HttpResponse(status=404)
+    answer = HttpResponse(bytes(version.plan), content_type="application/json")
+    name = f"{found.identifier}-version-{version.number}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+@requires("study.propose")
+@require_POST
+def submit(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Submit one's draft to the committee."""
+    return _do(request, identifier, actions.submit_study, "Submitted to the committee.")
+
+
+@requires("study.propose")
+@require_POST
+def amend(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Make a new version of one's study, and go on to edit it."""
+    done = "This is the new version, a draft. Change the plan, save it, and submit it again."
+    return _do(request, identifier, actions.amend_study, done, then="study-edit")
+
+
+@requires("study.propose")
+@require_POST
+def withdraw(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Withdraw one's study for good."""
+    return _do(request, identifier, actions.withdraw_study, "The study is withdrawn.")
+
+
+@requires("run.start")
+@require_POST
+def start(request: HttpRequest, identifier: str) -> HttpResponse:
+    """Start a run, and go to its page."""
+    by = signed_in(request)
+    found = study_or_404(by, identifier)
+    try:
+        run = actions.start_run(study=found, by=by)
+    except (ActionError, GovernanceError) as error:
+        messages.error(request, error.sentence)
+        return redirect("study", identifier)
+    return redirect("study-run", identifier, run.identifier)
+
+
+def parameters_in_words(plan: StudyPlan) -> list[Fact]:
+    """Return the plan's parameters, each with its name in words."""
+    return [
+        Fact(name.replace("_", " ").capitalize(), _in_words(value))
+        for name, value in plan.parameters.items()
+    ]
+
+
+def _do(
+    request: HttpRequest,
+    identifier: str,
+    action: Callable[..., Any],
+    done: str,
+    then: str = "study",
+) -> HttpResponse:
+    by = signed_in(request)
+    found = study_or_404(by, identifier)
+    try:
+        action(study=found, by=by)
+    except (ActionError, GovernanceError) as error:
+        messages.error(request, error.sentence)
+        return redirect("study", identifier)
+    messages.success(request, done)
+    return redirect(then, identifier)
+
+
+def _under_safes(plan: StudyPlan) -> dict[str, list[Fact]]:
+    facts = {fact.label: fact for fact in of_plan(plan)}
+    return {safe: [facts[label] for label in labels] for safe, labels in _SAFES.items()}
+
+
+def _decisions(found: Study, by: User, plan: StudyPlan) -> dict[str, Any]:
+    """Return reviews as far as the person may read them, consents, costs and runs."""
+    version = found.current
+    runs = Run.objects.filter(version__study=found).select_related("version", "release")
+    context: dict[str, Any] = {
+        "runs": runs.order_by("-pk"),
+        "sites": version.sites.select_related("organisation").order_by("slug"),
+        "submitted": version.submitted_at is not None,
+    }
+    if version.submitted_at is None:
+        return context
+    consents = consents_of(version)
+    return {
+        **context,
+        "reviews": reviews_shown_to(by, version),
+        "received": version.approvals.count(),
+        "rule": current_roster().rules.study_approvals,
+        "consents": consents,
+        "spendings": _known(spending_at(consent.site, plan) for consent in consents),
+    }
+
+
+def _known(found: Iterable[Any]) -> list[Any]:
+    return [each for each in found if each is not None]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return "\n".join(_in_words(each) for each in value)
+    if isinstance(value, dict) and value.keys() == {"value", "label"}:
+        return f"{value['label']} (value {value['value']})"
+    return str(value)
