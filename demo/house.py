@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ class House:
         return self.home / "logs" / f"{name}.log"
 
     def portal_environment(self) -> dict[str, str]:
-        """Return what the portal's processes see: the embedded default, and what the caller adds."""
+        """Return what the portal's processes see: the embedded default and the caller's own."""
         return {
             **os.environ,
             "QUORATE_HOME": str(self.portal_home),
@@ -118,15 +117,20 @@ class House:
         deadline = time.monotonic() + patience_seconds
         while time.monotonic() < deadline:
             self.check_alive()
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(f"{self.url}/health/", timeout=5) as answer:  # noqa: S310
-                    if answer.status == 200:
-                        return
+            if self._answers():
+                return
             time.sleep(0.05)
         raise HouseError(
             f"The portal did not answer at {self.url} within {patience_seconds:.0f} s;"
             f" see {self.log_file('portal')}."
         )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health/", timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def check_alive(self) -> None:
         """Raise `HouseError` naming the first process that has ended by itself."""

@@ -1,0 +1,177 @@
+"""Measure the workloads beside a peer in the same run; write results.json and docs/performance.md.
+
+Only the ratio within one run is a result: machines differ and drift.
+"""
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.session import PARTIES
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_listening(port: int, patience_seconds: float = 20) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise SystemExit(f"The relay did not listen on port {port}.")
+
+
+def quorate_secure_sum(size: int, runs: int) -> dict[str, Any]:
+    """Return W5 in profile `additive`: separate processes, every frame encrypted, one relay."""
+    port = _free_port()
+    relay = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "uvicorn", "benchmarks.session:application"),
+            *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
+            *("--ws", "websockets-sansio", "--loop", "uvloop", "--log-level", "error"),
+            *("--ws-per-message-deflate", "false", "--ws-max-size", "1114112"),
+        ],
+        cwd=ROOT,
+    )
+    try:
+        _wait_until_listening(port)
+        sessions = [secrets.token_hex(16) for _ in range(runs)]
+        parties = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "benchmarks.party"),
+                    *(str(port), str(number), str(size), *sessions),
+                ],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(PARTIES)
+        ]
+        printed = [party.communicate(timeout=600)[0] for party in parties]
+        if any(party.returncode for party in parties):
+            raise SystemExit("A party of the benchmark failed; its error is above.")
+    finally:
+        relay.terminate()
+        relay.wait()
+    measured = [json.loads(line) for line in printed]
+    # A run lasts until its last party has the result.
+    slowest = [max(times) for times in zip(*(one["seconds"] for one in measured), strict=True)]
+    return {
+        "workload": "W5",
+        "implementation": "quorate",
+        "profile": "additive (n of n, semi-honest), encrypted over the relay",
+        "median_seconds": statistics.median(slowest),
+        "runs": slowest,
+        "bytes_sent_per_party": measured[0]["bytes_sent"],
+        "rounds": measured[0]["rounds"],
+        "peak_resident_bytes": max(one["peak"] for one in measured),
+    }
+
+
+def mpyc_secure_sum(size: int, runs: int) -> dict[str, Any]:
+    """Return W5 in MPyC on the same machine, right after ours: plain TCP, not encrypted."""
+    done = subprocess.run(
+        [
+            *(sys.executable, str(FOLDER / "peers" / "mpyc_sum.py")),
+            *(str(size), str(runs), f"-M{PARTIES}", "--no-log", "-B", str(_free_port())),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=True,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    seconds = json.loads(done.stdout.strip().splitlines()[-1])["seconds"]
+    return {
+        "workload": "W5",
+        "implementation": "mpyc",
+        "profile": "Shamir 1 of 3, semi-honest, unencrypted",
+        "median_seconds": statistics.median(seconds),
+        "runs": seconds,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Return what machine this is."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version()}
+
+
+def document(results: Mapping[str, Any]) -> str:
+    """Return docs/performance.md for these results."""
+    machine = results["environment"]
+    rows = "\n".join(
+        f"| {row['workload']} | {row['implementation']} | {row['profile']} "
+        f"| {row['median_seconds']:.3f} | {row.get('bytes_sent_per_party', 0) / 1e6:.0f} |"
+        if row.get("bytes_sent_per_party")
+        else f"| {row['workload']} | {row['implementation']} | {row['profile']} "
+        f"| {row['median_seconds']:.3f} | |"
+        for row in results["results"]
+    )
+    ratios = "\n".join(f"* {line}" for line in results["ratios"])
+    return f"""# Performance
+
+*Generated by `make bench`; measured on {machine["cpu"]}, {machine["cores"]} cores,
+Python {machine["python"]}. Only ratios within one run are results.*
+
+| workload | implementation | profile | median seconds | MB sent per party |
+|---|---|---|---:|---:|
+{rows}
+
+{ratios}
+
+W5: three parties share, add and open vectors of {results["size"]:,} integers, after inputs are
+loaded.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--size", type=int, default=1_000_000, help="length of the vectors")
+    parser.add_argument("--runs", type=int, default=5, help="runs, of which the median counts")
+    options = parser.parse_args()
+    ours = quorate_secure_sum(options.size, options.runs)
+    peer = mpyc_secure_sum(options.size, options.runs)
+    ratio = ours["median_seconds"] / peer["median_seconds"]
+    results = {
+        "environment": environment(),
+        "size": options.size,
+        "results": [ours, peer],
+        "ratios": [
+            f"W5: quorate takes {ratio:.2f} of MPyC's time in the same run"
+            f" ({1 / ratio:.1f} times as fast), encrypted where MPyC is not."
+        ],
+    }
+    (FOLDER / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (ROOT / "docs" / "performance.md").write_text(document(results))
+    sys.stdout.write(document(results))
+
+
+if __name__ == "__main__":
+    main()
