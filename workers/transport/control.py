@@ -48,7 +48,9 @@ class ControlError(ValueError):
 
 
 def _text(pattern: str, max_length: int) -> dict[str, Any]:
-    return {"type": "string", "pattern": pattern, "maxLength": max_length}
+    # In Python's `re` a final `$` would also let one newline pass.
+    strict = pattern.removesuffix("$") + r"$(?!\n)"
+    return {"type": "string", "pattern": strict, "maxLength": max_length}
 
 
 def _base64(max_bytes: int) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _closed(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
 
 _SENTENCE = {"type": "string", "minLength": 1, "maxLength": 1000}
 _CODE = _text(r"^[a-z][a-z_]*$", 64)
-_SITE = _text(r"^[a-z0-9][a-z0-9-]*$", 64)
+_SITE = _text(r"^[a-z0-9][a-z0-9_-]*$", 64)
 _RUN = _text(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", 64)
 _ATTEMPT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 _SIZE = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
@@ -116,6 +118,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
             "heartbeat_seconds": {"type": "integer", "minimum": 1, "maximum": 3600},
         },
         "heartbeat": {},
+        "rosters": {"rosters": {**_ENVELOPES, "minItems": 1}},
         "invitation": {**_ATTEMPT_KEY, "session": _SESSION, "evidence": _EVIDENCE},
         "manifest": {**_ATTEMPT_KEY, "manifest": _BYTES, "key_offers": _BY_SITE},
         "start": {**_ATTEMPT_KEY, "acceptances": _BY_SITE},
@@ -158,7 +161,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
             **_ATTEMPT_KEY,
             "code": {"enum": ["aborted", "site_lost", "deadline_passed"]},
         },
-        "cosignature": {"size": _SIZE, "line": _text(r"^— \S+ \S+\n?$", 1024)},
+        "cosignature": {"size": _SIZE, "line": _text(r"^— [^\s+]+ [A-Za-z0-9+/]+={0,2}$", 1024)},
         "shares": {**_ATTEMPT_KEY, "ciphertext": _base64(MAX_CIPHERTEXT_BYTES)},
         "consent": {"envelope": _ENVELOPE},
         "error": _ERROR,
@@ -236,9 +239,9 @@ def hello_bytes(*, portal: str, nonce: str, site: str) -> bytes:
     return f"quorate/agent-hello/v1\n{portal}\n{nonce}\n{site}\n".encode()
 
 
-def output_share_info(*, manifest_digest: str, site: str) -> bytes:
-    """Return the HPKE `info` under which a site encrypts its output share for the recipient."""
-    return f"quorate/output-share/v1\n{manifest_digest}\n{site}".encode()
+def enrolment_bytes(*, site: str, token: str) -> bytes:
+    """Return what a site's identity signs to prove, at enrolment, that it holds its key."""
+    return f"quorate/site-enrolment/v1\n{site}\n{token}\n".encode()
 
 
 @cache

@@ -1,0 +1,107 @@
+"""A portal that speaks the agent protocol over a real websocket, and says whatever a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from tests.factories.evidence import NOW
+from workers.party.agent import Agent
+from workers.party.home import SiteHome
+from workers.transport.control import (
+    PATH,
+    VERSION,
+    Message,
+    Sender,
+    format_message,
+    parse_message,
+)
+
+NONCE = "ab" * 32
+PATIENCE_SECONDS = 10
+
+
+@dataclass
+class LyingPortal:
+    """The portal's end of one agent's connection."""
+
+    frames: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    connected: asyncio.Queue[ServerConnection] = field(default_factory=asyncio.Queue)
+    hello: Message = field(default_factory=dict)
+    socket: ServerConnection | None = None
+    challenge: Message = field(default_factory=dict)
+
+    async def serve(self, socket: ServerConnection) -> None:
+        """Challenge, welcome, and collect what the agent says."""
+        assert socket.request is not None
+        assert socket.request.path == PATH
+        await socket.send(format_message(self.challenge, sender=Sender.PORTAL))
+        self.hello = parse_message(await socket.recv(), sender=Sender.AGENT)
+        welcome = {"type": "welcome", "site": "alder", "heartbeat_seconds": 60}
+        await socket.send(format_message(welcome, sender=Sender.PORTAL))
+        self.socket = socket
+        await self.connected.put(socket)
+        async for frame in socket:
+            assert isinstance(frame, str)
+            if parse_message(frame, sender=Sender.AGENT)["type"] != "heartbeat":
+                await self.frames.put(frame)
+
+    async def say(self, message: Message) -> None:
+        """Send a message."""
+        assert self.socket is not None
+        await self.socket.send(format_message(message, sender=Sender.PORTAL))
+
+    async def hear_frame(self) -> str:
+        """Return the next frame of the agent, heartbeats left out."""
+        return await asyncio.wait_for(self.frames.get(), PATIENCE_SECONDS)
+
+    async def hear(self) -> Message:
+        """Return the next message of the agent."""
+        return parse_message(await self.hear_frame(), sender=Sender.AGENT)
+
+    async def ask(self, message: Message) -> Message:
+        """Send a message and return what comes next."""
+        await self.say(message)
+        return await self.hear()
+
+    async def hear_type(self, kind: str) -> Message:
+        """Return the next message of one type, skipping progress."""
+        while (message := await self.hear())["type"] == "progress" != kind:
+            continue
+        assert message["type"] == kind, message
+        return message
+
+    async def disconnect(self) -> None:
+        """Break the connection and wait until the agent is back."""
+        assert self.socket is not None
+        await self.socket.close()
+        self.socket = await asyncio.wait_for(self.connected.get(), PATIENCE_SECONDS)
+
+
+@asynccontextmanager
+async def lying_portal(
+    home: SiteHome, enqueue: Callable[[str, int], None]
+) -> AsyncIterator[LyingPortal]:
+    """Run a portal, and the agent of `home` that connects to it."""
+    portal = LyingPortal()
+    async with serve(portal.serve, "localhost", 0, max_size=2**20) as server:
+        url = f"http://localhost:{server.sockets[0].getsockname()[1]}"
+        home.write_configuration(replace(home.configuration, portal_url=url))
+        portal.challenge = {
+            "type": "challenge",
+            "version": VERSION,
+            "nonce": NONCE,
+            "portal": url,
+        }
+        stop = asyncio.Event()
+        agent = asyncio.create_task(Agent(home, lambda: NOW, enqueue).run(stop))
+        try:
+            await asyncio.wait_for(portal.connected.get(), PATIENCE_SECONDS)
+            yield portal
+        finally:
+            stop.set()
+            await asyncio.wait_for(agent, PATIENCE_SECONDS)

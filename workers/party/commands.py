@@ -1,0 +1,218 @@
+"""The commands of `site-agent`: read the options, do one thing, print."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from dp.events import epsilon_from_decimal
+from governance import render
+from governance.roster import digest_of_fingerprint
+from governance.roster import fingerprint as spaced
+from governance.statements import Envelope
+from workers.party import data_sets, doctor, enrolment, ledger, relay, stewardship, trust
+from workers.party.agent import Agent
+from workers.party.celery import HOME_VARIABLE, create_app, queue_of
+from workers.party.documents import read_document, write_document
+from workers.party.errors import HomeError, PartyError
+from workers.party.home import Configuration, SiteHome
+from workers.party.policy import Policy
+from workers.party.store import record
+
+
+def init(options: argparse.Namespace) -> None:
+    """Make the site's folder, with an identity and an empty, signed register."""
+    configuration = Configuration(
+        site=options.site,
+        portal_url=options.portal.rstrip("/"),
+        ca_file=None if options.ca is None else str(options.ca.resolve()),
+        broker=options.broker,
+    )
+    home = SiteHome.create(options.home, configuration)
+    data_sets.sign_register(home, [], now=relay.now())
+    _say(f"Made {home.path}. This site's identity key:\n{_identity(home)}")
+
+
+def fingerprint(options: argparse.Namespace) -> None:
+    """Print the site's public identity key, for comparison with the roster."""
+    _say(_identity(_home(options)))
+
+
+def enrol(options: argparse.Namespace) -> None:
+    """Make the site's identity key known to the portal."""
+    home = _home(options)
+    enrolment.enrol(home, options.token)
+    _note(home, "enrolled")
+    _say(f"{home.configuration.site} is enrolled. Next: site-agent pin FINGERPRINT")
+
+
+def pin(options: argparse.Namespace) -> None:
+    """Believe the roster with the given fingerprint, and what follows from it."""
+    home = _home(options)
+    digest = digest_of_fingerprint("".join(options.fingerprint))
+    configuration = home.configuration
+    if configuration.pinned_roster not in (None, digest) and not options.replace:
+        raise HomeError("another roster is pinned: compare with the committee, then use --replace")
+    home.write_configuration(replace(configuration, pinned_roster=digest))
+    with home.store.transaction() as transaction:
+        if configuration.pinned_roster != digest:
+            transaction.execute("DELETE FROM rosters")
+        if options.roster is not None:
+            chain = [Envelope.parse(value) for value in read_document(options.roster)]
+            trust.remember(home, transaction, chain)
+        record(transaction, at=relay.now(), event="roster pinned", detail=digest)
+    _say(f"Pinned the roster\n  {spaced(digest)}")
+
+
+def register(options: argparse.Namespace) -> None:
+    """Register a data set: kind, currency and budget are fixed from now on."""
+    registration = data_sets.Registration(
+        name=options.name,
+        kind=options.kind,
+        format=options.format,
+        path=options.path,
+        budget=epsilon_from_decimal(options.budget),
+        person_column=options.person_column,
+    )
+    envelope = data_sets.register(_home(options), registration, now=relay.now())
+    version = envelope.payload["version"]
+    _say(f"Registered {options.name} ({options.kind}) in version {version} of the register.")
+
+
+def policy(options: argparse.Namespace) -> None:
+    """Print the site's policy, after changing what the options change."""
+    home = _home(options)
+    changes = {
+        "maximum_epsilon": options.maximum_epsilon,
+        "minimum_cohort": options.minimum_cohort,
+        "classes": options.classes,
+        "require_local_consent": options.require_local_consent
+        and options.require_local_consent == "yes",
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if given:
+        changed = Policy.parse({**home.policy.to_json(), **given})
+        write_document(home.policy_path, changed.to_json())
+        _note(home, "policy changed", json.dumps(changed.to_json(), sort_keys=True))
+    _say(json.dumps(home.policy.to_json(), indent=2))
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print what is in place and what is not; 1 when something is not."""
+    healthy = True
+    for finding in doctor.examine(_home(options), now=relay.now(), portal=not options.offline):
+        healthy = healthy and not finding.problem
+        _say(f"{'!!' if finding.problem else 'ok'} {finding.what:14} {finding.problem}".rstrip())
+    return 0 if healthy else 1
+
+
+def show(options: argparse.Namespace) -> None:
+    """Render a plan and what it means for this site."""
+    plan = stewardship.read_plan(options.plan)
+    sys.stdout.write(render.as_text(stewardship.facts(_home(options), plan)))
+
+
+def consent(options: argparse.Namespace) -> None:
+    """Show the plan, ask, sign."""
+    home, plan = _home(options), stewardship.read_plan(options.plan)
+    key = stewardship.read_key(options.key)
+    member, _ = stewardship.steward_of(home, key)
+    sys.stdout.write(render.as_text(stewardship.facts(home, plan)))
+    question = f"{member.name}: {options.decision} for {home.configuration.site}? [y/N] "
+    if not options.yes and input(question).strip().lower() not in ("y", "yes"):
+        raise PartyError("nothing was signed")
+    wish = stewardship.Wish(plan, options.decision, options.days, options.comment)
+    stewardship.decide(home, wish, key, now=relay.now())
+    _say(f"Signed: {options.decision}. The agent sends it to the portal.")
+
+
+def budget(options: argparse.Namespace) -> None:
+    """Print the ledger's balances, in micro-epsilon."""
+    home = _home(options)
+    with home.store.reading() as transaction:
+        names = [row[0] for row in transaction.execute("SELECT name FROM data_sets ORDER BY name")]
+        balances = [ledger.balance(transaction, name) for name in names]
+    _say(f"{'data set':20} {'cap':>12} {'committed':>12} {'reserved':>12} {'left':>12}")
+    for found in balances:
+        if found is not None:
+            _say(
+                f"{found.data_set:20} {found.cap:12} {found.committed:12} "
+                f"{found.reserved:12} {found.left:12}"
+            )
+
+
+def journal(options: argparse.Namespace) -> None:
+    """Print the newest entries of the site's journal, oldest first."""
+    with _home(options).store.reading() as transaction:
+        rows = transaction.execute(
+            "SELECT * FROM journal WHERE ? IN ('', run) ORDER BY number DESC LIMIT ?",
+            (options.run, options.last),
+        ).fetchall()
+    for row in reversed(rows):
+        about = f" {row['run']}/{row['attempt']}" if row["run"] else ""
+        detail = f": {row['detail']}" if row["detail"] else ""
+        _say(render.printable(f"{row['at']} {row['event']}{about}{detail}"))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Talk to the portal until SIGTERM or SIGINT."""
+    home = _home(options)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    celery = create_app(home)
+
+    def enqueue(name: str, attempt: int) -> None:
+        celery.send_task("workers.party.compute", args=(name, attempt), queue=queue_of(home))
+
+    agent = Agent(home, clock=relay.now, enqueue=enqueue)
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await agent.run(stop)
+
+    asyncio.run(until_stopped())
+
+
+def worker(options: argparse.Namespace) -> None:
+    """Become the site's Celery worker: one process, one attempt at a time."""
+    home = _home(options)
+    create_app(home)
+    site = home.configuration.site
+    environment = {**os.environ, HOME_VARIABLE: str(home.path)}
+    arguments = [
+        *(sys.executable, "-m", "celery", "-A", "workers.party.tasks", "worker"),
+        *("--pool", "solo", "--concurrency", "1", "--queues", queue_of(home)),
+        *("--hostname", f"{site}@%h", "--loglevel", "INFO"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+    os.execve(sys.executable, arguments, environment)  # noqa: S606 our own interpreter
+
+
+def _home(options: argparse.Namespace) -> SiteHome:
+    path: Path = options.home.resolve()
+    if not (path / "site.json").exists():
+        raise HomeError(f"{path} is not a site's folder: run 'site-agent init', or give --home")
+    return SiteHome(path)
+
+
+def _identity(home: SiteHome) -> str:
+    return f"  {home.identity_public_hex}"
+
+
+def _note(home: SiteHome, event: str, detail: str = "") -> None:
+    moment: datetime = relay.now()
+    with home.store.transaction() as transaction:
+        record(transaction, at=moment, event=event, detail=detail)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,130 @@
+"""The tables of a site's store, and what the database itself refuses."""
+
+from __future__ import annotations
+
+MOVES = (
+    ("offered", "accepted"),
+    ("accepted", "queued"),
+    ("queued", "computing"),
+    ("computing", "sealed"),
+    ("sealed", "opened"),
+    # Something was refused; final for the attempt.
+    ("offered", "refused"),
+    ("accepted", "refused"),
+    ("sealed", "refused"),
+    # Something broke, or the attempt was cancelled; final for the attempt.
+    ("offered", "failed"),
+    ("accepted", "failed"),
+    ("queued", "failed"),
+    ("computing", "failed"),
+    ("sealed", "failed"),
+)
+"""Every way an attempt's state may move. An attempt begins `offered`, or `refused`."""
+
+FINAL = ("opened", "refused", "failed")
+"""States that nothing leads out of; an attempt in one of them holds no secret."""
+
+TABLES = """
+CREATE TABLE moves (source TEXT, target TEXT, PRIMARY KEY (source, target));
+
+CREATE TABLE attempts (
+    run TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('offered', 'accepted', 'queued', 'computing', 'sealed',
+                                         'opened', 'refused', 'failed')),
+    reason TEXT NOT NULL DEFAULT '',
+    session TEXT NOT NULL DEFAULT '',
+    study_digest TEXT NOT NULL DEFAULT '',
+    consent_digest TEXT NOT NULL DEFAULT '',
+    evidence TEXT NOT NULL DEFAULT '',
+    offer TEXT NOT NULL DEFAULT '',
+    private_key BLOB,
+    manifest BLOB,
+    manifest_digest TEXT NOT NULL DEFAULT '',
+    party INTEGER,
+    step TEXT NOT NULL DEFAULT '',
+    lease TEXT NOT NULL DEFAULT '',
+    lease_beats INTEGER NOT NULL DEFAULT 0,
+    inputs_loaded INTEGER NOT NULL DEFAULT 0,
+    output_share BLOB,
+    commitment_salt BLOB,
+    certificate TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run, attempt),
+    CONSTRAINT a_finished_attempt_holds_no_secret CHECK (
+        state NOT IN ('opened', 'refused', 'failed')
+        OR (private_key IS NULL AND output_share IS NULL AND commitment_salt IS NULL)),
+    CONSTRAINT a_sealed_attempt_holds_its_share CHECK (
+        state <> 'sealed'
+        OR (output_share IS NOT NULL AND commitment_salt IS NOT NULL AND certificate <> ''
+            AND private_key IS NULL)),
+    CONSTRAINT a_computing_attempt_has_a_lease CHECK (
+        state NOT IN ('computing', 'sealed') OR lease <> '')
+);
+CREATE TRIGGER attempts_begin_at_the_beginning BEFORE INSERT ON attempts
+WHEN NEW.state NOT IN ('offered', 'refused')
+BEGIN SELECT RAISE(ABORT, 'an attempt begins offered or refused'); END;
+CREATE TRIGGER attempts_move_forward BEFORE UPDATE OF state ON attempts
+WHEN NOT EXISTS (SELECT 1 FROM moves WHERE source = OLD.state AND target = NEW.state)
+BEGIN SELECT RAISE(ABORT, 'an attempt does not move that way'); END;
+CREATE TRIGGER attempts_are_kept BEFORE DELETE ON attempts
+BEGIN SELECT RAISE(ABORT, 'attempts are kept'); END;
+
+CREATE TABLE answers (
+    run TEXT NOT NULL, attempt INTEGER NOT NULL, request TEXT NOT NULL, frame TEXT NOT NULL,
+    PRIMARY KEY (run, attempt, request)
+);
+CREATE TRIGGER answers_stand BEFORE UPDATE ON answers
+BEGIN SELECT RAISE(ABORT, 'an answer is given once'); END;
+
+CREATE TABLE data_sets (
+    name TEXT PRIMARY KEY,
+    register_version INTEGER NOT NULL,
+    currency TEXT NOT NULL CHECK (currency = 'micro-epsilon'),
+    cap INTEGER NOT NULL CHECK (cap >= 0)
+);
+CREATE TRIGGER data_sets_stand BEFORE UPDATE ON data_sets
+BEGIN SELECT RAISE(ABORT, 'a registered data set does not change'); END;
+CREATE TRIGGER data_sets_are_kept BEFORE DELETE ON data_sets
+BEGIN SELECT RAISE(ABORT, 'a registered data set is kept'); END;
+
+CREATE TABLE charges (
+    run TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    data_set TEXT NOT NULL REFERENCES data_sets (name),
+    study_digest TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount >= 0),
+    state TEXT NOT NULL CHECK (state IN ('reserved', 'committed', 'released')),
+    PRIMARY KEY (run, attempt)
+);
+CREATE TRIGGER charges_stay_under_the_cap BEFORE INSERT ON charges
+WHEN NEW.state <> 'reserved' OR NEW.amount
+    + (SELECT coalesce(sum(amount), 0) FROM charges
+       WHERE data_set = NEW.data_set AND state <> 'released')
+    > (SELECT cap FROM data_sets WHERE name = NEW.data_set)
+BEGIN SELECT RAISE(ABORT, 'the budget of this data set is exhausted'); END;
+CREATE TRIGGER charges_settle_once BEFORE UPDATE ON charges
+WHEN OLD.state <> 'reserved' OR NEW.amount <> OLD.amount OR NEW.data_set <> OLD.data_set
+    OR NEW.study_digest <> OLD.study_digest
+BEGIN SELECT RAISE(ABORT, 'a settled charge does not change'); END;
+CREATE TRIGGER charges_are_kept BEFORE DELETE ON charges
+BEGIN SELECT RAISE(ABORT, 'charges are kept'); END;
+
+CREATE TABLE cosigned (size INTEGER PRIMARY KEY, root TEXT NOT NULL, line TEXT NOT NULL);
+CREATE TRIGGER a_witness_does_not_go_back BEFORE INSERT ON cosigned
+WHEN NEW.size <= (SELECT max(size) FROM cosigned)
+BEGIN SELECT RAISE(ABORT, 'a witness cosigns larger trees only'); END;
+CREATE TRIGGER cosigned_stand BEFORE UPDATE ON cosigned
+BEGIN SELECT RAISE(ABORT, 'what was cosigned does not change'); END;
+
+CREATE TABLE rosters (version INTEGER PRIMARY KEY, digest TEXT NOT NULL, envelope TEXT NOT NULL);
+
+CREATE TABLE consents (
+    number INTEGER PRIMARY KEY, study_digest TEXT NOT NULL, decision TEXT NOT NULL,
+    envelope TEXT NOT NULL
+);
+
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, event TEXT NOT NULL, run TEXT NOT NULL,
+    attempt INTEGER NOT NULL, detail TEXT NOT NULL
+);
+"""

@@ -1,0 +1,239 @@
+"""What this site checks before it offers a key, signs a manifest and puts a run in its queue.
+
+The portal is trusted for delivery only. Everything it sends is checked here against what the
+site has pinned (the roster's first version), what it has said itself (register, policy, consents,
+key offer) and what others have signed. A check returns what it has verified or raises a Refusal
+with one code and one sentence; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from governance.errors import GovernanceError, refusal
+from governance.evidence import Evidence, Verified, check_consented, check_may_run
+from governance.keys import Key
+from governance.registers import DataSetRegister
+from governance.roster import Roster
+from governance.run_statements import KeyOffer, OfferedDataSet, RunAcceptance, RunManifest
+from governance.statements import Envelope, verify
+from studies.documents import parse_moment
+from studies.plan import StudyPlan
+from workers.party import attempts, trust, witness
+from workers.party.attempts import Attempt
+from workers.party.data_sets import OPEN_KINDS, signed_register
+from workers.party.home import SiteHome
+from workers.party.policy import Policy
+from workers.party.store import Transaction
+
+_DATA_MODELS = {"csv": "table", "omop-csv": "omop"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that this site may take part in: what was verified, and the data set it will use."""
+
+    verified: Verified
+    data_set: OfferedDataSet
+    consent_digest: str
+
+    @property
+    def plan(self) -> StudyPlan:
+        """The verified plan."""
+        return self.verified.plan
+
+
+def check_study(
+    home: SiteHome, transaction: Transaction, evidence: Evidence, *, now: datetime
+) -> Study:
+    """Return the study of `evidence`, once committee, consents, policy and data set allow it.
+
+    The site's own consents and withdrawals are added to what the portal sent, so that a
+    withdrawal signed here holds even if the portal hides it.
+    *Raises* Refusal.
+    """
+    site = home.configuration.site
+    chain = trust.remember(home, transaction, evidence.rosters)
+    local = local_consents(transaction)
+    known = {envelope.digest for envelope in evidence.consents}
+    added = tuple(envelope for envelope in local if envelope.digest not in known)
+    evidence = replace(evidence, rosters=chain, consents=(*evidence.consents, *added))
+    verified = check_may_run(evidence, pinned_roster=str(home.configuration.pinned_roster), now=now)
+    plan = verified.plan
+    if site not in plan.sites:
+        raise refusal("site_not_in_plan", site=site)
+    own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
+    _check_policy(
+        home.policy,
+        verified,
+        site=site,
+        signed_here=own_consent.digest in {envelope.digest for envelope in local},
+    )
+    stopped = attempts.aborts_since_consent(transaction, consent_digest=own_consent.digest)
+    if stopped >= attempts.ABORTS_BEFORE_RENEWAL:
+        raise refusal("renewed_consent_needed")
+    return Study(verified, _check_data_set(home, verified, site=site), own_consent.digest)
+
+
+def check_manifest(
+    home: SiteHome,
+    transaction: Transaction,
+    attempt: Attempt,
+    study: Study,
+    *,
+    body: bytes,
+    key_offers: Mapping[str, Envelope],
+    now: datetime,
+) -> RunManifest:
+    """Return the manifest in `body`, once it is for `study` and for this very attempt.
+
+    The site's own key offer must stand in it unchanged, every other one must be signed by the
+    identity that the roster gives that site.
+    *Raises* Refusal manifest_mismatch, run_key_mismatch, rehearsal_on_confidential_data,
+    deadline_passed, checkpoint_inconsistent.
+    """
+    site = home.configuration.site
+    manifest = _parse_manifest(body)
+    _check_manifest_of(attempt, study, manifest, now=now)
+    if manifest.noise == "off" and study.data_set.kind not in OPEN_KINDS:
+        raise refusal("rehearsal_on_confidential_data", site=site, name=study.data_set.name)
+    own_offer = Envelope.parse(json.loads(attempt.offer))
+    own_key = KeyOffer.of(own_offer).public_key
+    for party in manifest.parties:
+        if party.site == site:
+            if (party.key_offer, party.public_key) != (own_offer.digest, own_key):
+                raise refusal("run_key_mismatch", site=site)
+            continue
+        envelope = key_offers.get(party.site)
+        if envelope is None or envelope.digest != party.key_offer:
+            raise refusal("run_key_mismatch", site=party.site)
+        offer = _check_offer(envelope, study.verified.roster, attempt, study, site=party.site)
+        if offer.public_key != party.public_key:
+            raise refusal("run_key_mismatch", site=party.site)
+        seen = offer.checkpoint
+        witness.check_same_history(
+            transaction,
+            None if seen is None else witness.Head(seen.size, seen.root),
+            site=site,
+            source=f"the key offer of {party.site}",
+        )
+    return manifest
+
+
+def check_acceptances(
+    roster: Roster, manifest: RunManifest, acceptances: Mapping[str, Envelope]
+) -> None:
+    """Check that every party has signed this manifest. *Raises* Refusal acceptance_missing."""
+    for party in manifest.parties:
+        envelope = acceptances.get(party.site)
+        try:
+            if envelope is None:
+                raise refusal("acceptance_missing", site=party.site)
+            verify(envelope, site_key(roster, party.site))
+            accepted = RunAcceptance.of(envelope)
+        except GovernanceError:
+            raise refusal("acceptance_missing", site=party.site) from None
+        if (accepted.site, accepted.manifest_digest) != (party.site, manifest.digest):
+            raise refusal("acceptance_missing", site=party.site)
+
+
+def local_consents(transaction: Transaction) -> list[Envelope]:
+    """Return the consents and withdrawals that were signed at this site, oldest first."""
+    rows = transaction.execute("SELECT envelope FROM consents ORDER BY number")
+    return [Envelope.parse(json.loads(row["envelope"])) for row in rows]
+
+
+def site_key(roster: Roster, site: str) -> Key:
+    """Return the identity key that the roster gives a site. *Raises* Refusal roster_unverified."""
+    entry = roster.site(site)
+    if entry is None:
+        raise refusal("roster_unverified", problem=f"it has no site {site}")
+    return entry.key
+
+
+def _check_policy(policy: Policy, verified: Verified, *, site: str, signed_here: bool) -> None:
+    objection = policy.objection(
+        class_key=verified.declaration.identifier,
+        epsilon=verified.plan.epsilon,
+    )
+    if objection is None and policy.require_local_consent and not signed_here:
+        objection = "only a consent signed at the site counts, with site-agent consent"
+    if objection is not None:
+        raise refusal("policy_refuses", site=site, problem=objection)
+
+
+def _check_data_set(home: SiteHome, verified: Verified, *, site: str) -> OfferedDataSet:
+    name = verified.plan.data_set
+    envelope = signed_register(home)
+    data_set = DataSetRegister.of(envelope).data_set(name)
+    if data_set is None:
+        raise refusal("data_set_unknown", site=site, name=name, problem="it is not registered")
+    if _DATA_MODELS[data_set.format] not in verified.declaration.data_models:
+        raise refusal(
+            "data_set_unknown",
+            site=site,
+            name=name,
+            problem=f"{verified.declaration.identifier} does not read {data_set.format}",
+        )
+    if verified.plan.is_rehearsal and data_set.kind not in OPEN_KINDS:
+        raise refusal("rehearsal_on_confidential_data", site=site, name=name)
+    return OfferedDataSet(name, data_set.kind, envelope.digest)
+
+
+def _parse_manifest(body: bytes) -> RunManifest:
+    try:
+        return RunManifest.parse(body)
+    except GovernanceError as error:
+        raise _mismatch(error.sentence.rstrip(".")) from None
+
+
+def _check_manifest_of(
+    attempt: Attempt, study: Study, manifest: RunManifest, *, now: datetime
+) -> None:
+    """Check all that the manifest repeats, so that its digest binds it."""
+    plan, roster = study.plan, study.verified.roster
+    expected = {
+        "study": (plan.study, manifest.study),
+        "study_digest": (plan.digest, manifest.study_digest),
+        "class_digest": (study.verified.declaration.digest, manifest.class_digest),
+        "run": (attempt.run, manifest.run),
+        "attempt": (attempt.attempt, manifest.attempt),
+        "session": (attempt.session, manifest.session),
+        "profile": (study.verified.declaration.profile, manifest.profile),
+        "parties": (tuple(plan.sites), tuple(party.site for party in manifest.parties)),
+        "recipient": (("gate", roster.portal.gate_key), _recipient(manifest)),
+        "roster_digest": (roster.digest, manifest.roster_digest),
+    }
+    for field, (verified, came) in expected.items():
+        if verified != came:
+            raise _mismatch(f"its {field} is not that of what was verified")
+    if manifest.noise == "off" and not plan.is_rehearsal:
+        raise _mismatch("noise is off, and the plan is not a rehearsal")
+    if parse_moment(manifest.deadline) <= now:
+        raise refusal("deadline_passed", moment=manifest.deadline)
+
+
+def _recipient(manifest: RunManifest) -> tuple[str, str]:
+    return manifest.recipient.name, manifest.recipient.public_key
+
+
+def _check_offer(
+    envelope: Envelope, roster: Roster, attempt: Attempt, study: Study, *, site: str
+) -> KeyOffer:
+    try:
+        verify(envelope, site_key(roster, site))
+        offer = KeyOffer.of(envelope)
+    except GovernanceError:
+        raise refusal("run_key_mismatch", site=site) from None
+    expected = (site, study.plan.digest, attempt.run, attempt.attempt, attempt.session)
+    came = (offer.site, offer.study_digest, offer.run, offer.attempt, offer.session)
+    if came != expected:
+        raise refusal("run_key_mismatch", site=site)
+    return offer
+
+
+def _mismatch(problem: str) -> GovernanceError:
+    return refusal("manifest_mismatch", problem=problem)
