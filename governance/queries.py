@@ -14,7 +14,7 @@ from governance.decisions import StudyApproval as ReviewDecision
 from governance.errors import Refusal
 from governance.evidence import check_consented
 from governance.models import Consent, Release, RosterVersion, Run, StudyApproval
-from governance.policies import BLINDED
+from governance.policies import ACTIVE_RUNS, BLINDED
 from governance.quorum import Outcome, Review, review_outcome
 from governance.roster import Roster, verify_chain
 from governance.standing import newest_by_member, sort_out
@@ -22,6 +22,8 @@ from governance.statements import Envelope
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.models import Study, StudyVersion
+
+_RUN_ONCE = [Study.State.APPROVED, Study.State.READY, Study.State.EXPIRED]
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ def releases_of(study: Study) -> "QuerySet[Release]":
 
 
 def owner_of(study: Study) -> str:
-    """Return who acts next, such as "With: governance committee"; empty where nobody has to."""
-    if study.state == Study.State.READY:
+    """Return who acts next, such as "With: governance committee"; empty where nobody has to.
+
+    A run or release under way comes first: it goes on when the study has lost a consent or expired.
+    """
+    if study.state in _RUN_ONCE:
         run = Run.objects.filter(version__study=study).order_by("-pk").first()
         release = releases_of(study).filter(run=run).first() if run else None
         if release is not None and OWNER[Machine.RELEASE, release.state]:
             return OWNER[Machine.RELEASE, release.state]
-        if run is not None and run.state in (Run.State.PENDING, Run.State.RUNNING):
+        if run is not None and run.state in ACTIVE_RUNS:
             return OWNER[Machine.RUN, run.state]
     return OWNER[Machine.STUDY, study.state]

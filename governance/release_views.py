@@ -15,7 +15,7 @@ from governance import actions, policies, statement_requests
 from governance.api.runs import run_or_404
 from governance.models import Release
 from governance.signing import Signing, decide_and_sign
-from governance.situation import situation_of
+from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.result_tables import as_csv, count_result, survival_result
 
@@ -42,7 +42,7 @@ def release(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
         "run": found.run,
         "release": found,
         "plan": plan,
-        "situation": situation_of(found.run.study),
+        "owner": OWNER[Machine.RELEASE, found.state],
         "checks": found.checks.select_related("signer__organisation").order_by("pk"),
         "signing": signing,
         "reason": reason,

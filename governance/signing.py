@@ -38,7 +38,7 @@ class DecisionForm(forms.Form):
     """What a person decides, and the words that go with it into the signed statement."""
 
     decision = forms.ChoiceField(
-        label="Your decision",
+        label="What do you decide?",
         widget=forms.RadioSelect,
         error_messages={"required": "Choose a decision."},
     )

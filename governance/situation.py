@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from governance.models import Release, Run
-from governance.queries import consents_of, current_roster, owner_of, releases_of
+from governance.queries import consents_of, current_roster
+from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.models import Study
 
@@ -21,36 +22,59 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """How a study stands and who acts next; `state` and `since` are of the thing that moved last.
-
-    `tone` is good, warn, bad or empty, as for alerts.
-    """
+class Headline:
+    """The state of what moved last, study, run or release, and who acts next."""
 
     state: str
     label: str
-    sentence: str
     owner: str
     since: datetime
+
+
+@dataclass(frozen=True)
+class Situation:
+    """How a study stands; `tone` is good, warn, bad or empty, as for alerts."""
+
+    headline: Headline
+    sentence: str
     tone: str
     steps: tuple[Step, ...]
 
 
+def headline_of(study: Study) -> Headline:
+    """Return how the study stands in a word. *Cost* four short queries at most."""
+    run, release = _newest(study)
+    if release is not None:
+        label, owner = release.get_state_display(), OWNER[Machine.RELEASE, release.state]
+        return Headline(release.state, label, owner, release.state_since)
+    if run is not None:
+        label, owner = f"Run {run.get_state_display().lower()}", OWNER[Machine.RUN, run.state]
+        return Headline(run.state, label, owner, run.state_since)
+    owner = OWNER[Machine.STUDY, study.state]
+    return Headline(study.state, study.get_state_display(), owner, study.state_since)
+
+
 def situation_of(study: Study) -> Situation:
     """Return how the study stands, run and release included."""
-    run = Run.objects.filter(version=study.current).order_by("-pk").first()
-    if study.state == Study.State.READY and run is not None:
-        release = releases_of(study).filter(run=run).first()
-        return _released(study, release) if release else _run(study, run)
+    run, release = _newest(study)
+    if release is not None:
+        return _released(study, release)
+    if run is not None:
+        return _run(study, run)
     return Situation(
-        state=study.state,
-        label=study.get_state_display(),
+        headline=headline_of(study),
         sentence=_sentence(study),
-        owner=owner_of(study),
-        since=study.state_since,
         tone=_TONES.get(Study.State(study.state), ""),
         steps=_steps(*_place_of(study)),
     )
+
+
+def _newest(study: Study) -> tuple[Run | None, Release | None]:
+    """Return the newest run of a study that is ready, and its release, as far as there are any."""
+    if study.state != Study.State.READY:
+        return None, None
+    run = Run.objects.filter(version=study.current).order_by("-pk").first()
+    return run, Release.objects.filter(run=run).first() if run else None
 
 
 def _run(study: Study, run: Run) -> Situation:
@@ -63,13 +87,9 @@ def _run(study: Study, run: Run) -> Situation:
     }
     state = Run.State(run.state)
     failed = state in (Run.State.FAILED, Run.State.CANCELLED)
-    label = {Run.State.FAILED: "Run failed", Run.State.CANCELLED: "Run cancelled"}
     return Situation(
-        state=run.state,
-        label=label.get(state, f"Run {run.number}: {state.label.lower()}"),
+        headline=headline_of(study),
         sentence=sentences[state],
-        owner=owner_of(study),
-        since=run.state_since,
         tone="bad" if failed else "",
         steps=_steps(_RUN, "stopped" if failed else "now"),
     )
@@ -96,11 +116,8 @@ def _released(study: Study, release: Release) -> Situation:
     over = {Release.State.VISIBLE: "good", Release.State.WITHHELD: "bad"}
     mark = "stopped" if withheld else "done" if state == Release.State.VISIBLE else "now"
     return Situation(
-        state=release.state,
-        label=state.label,
+        headline=headline_of(study),
         sentence=sentences[state],
-        owner=owner_of(study),
-        since=release.state_since,
         tone=over.get(state, ""),
         steps=_steps(_RELEASE, mark),
     )

@@ -5,6 +5,7 @@ and which openings it has permitted; what a site holds back for runs under way i
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from accounts.models import Site
 from governance.models import Release
@@ -16,14 +17,14 @@ _CHARGED = [state for state in Release.State if state != Release.State.SEALED]
 
 @dataclass(frozen=True)
 class Spending:
-    """The budget of one data set at one site. *Units* micro-epsilon."""
+    """The budget of one data set at one site. *Units* epsilon, exact."""
 
     site: str
     data_set: str
-    budget: int
-    spent: int
-    each_run: int
-    all_runs: int
+    budget: Decimal
+    spent: Decimal
+    each_run: Decimal
+    all_runs: Decimal
 
     @property
     def enough(self) -> bool:
@@ -31,9 +32,9 @@ class Spending:
         return self.spent + self.all_runs <= self.budget
 
     @property
-    def left(self) -> int:
+    def left(self) -> Decimal:
         """What is left as far as the portal knows, never below 0."""
-        return max(0, self.budget - self.spent)
+        return max(Decimal(0), self.budget - self.spent)
 
 
 def spending_at(site: Site, plan: StudyPlan) -> Spending | None:
@@ -44,15 +45,21 @@ def spending_at(site: Site, plan: StudyPlan) -> Spending | None:
     return Spending(
         site=site.slug,
         data_set=plan.data_set,
-        budget=int(registered[plan.data_set]["budget_micro_epsilon"]),
-        spent=_spent(site, plan.data_set),
-        each_run=plan.charge_micro_epsilon,
-        all_runs=plan.charge_micro_epsilon * plan.max_runs,
+        budget=_in_epsilon(int(registered[plan.data_set]["budget_micro_epsilon"])),
+        spent=_in_epsilon(_spent(site, plan.data_set)),
+        each_run=_in_epsilon(plan.charge_micro_epsilon),
+        all_runs=_in_epsilon(plan.charge_micro_epsilon * plan.max_runs),
     )
 
 
+def _in_epsilon(micro: int) -> Decimal:
+    """Return micro-epsilon in epsilon, without zeros at the end."""
+    value = Decimal(micro).scaleb(-6).normalize()
+    return value.quantize(Decimal(1)) if value == value.to_integral() else value
+
+
 def _spent(site: Site, data_set: str) -> int:
-    """Return what permitted openings have cost the data set at the site.
+    """Return what permitted openings have cost the data set at the site, in micro-epsilon.
 
     *Cost* reads the plan of every release that the site has taken part in.
     """

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.errors import ActionError
@@ -17,9 +17,9 @@ from governance import actions, policies
 from governance.errors import GovernanceError
 from governance.models import Run
 from governance.offers import offers_for
-from governance.queries import consents_of, current_roster, owner_of, reviews_shown_to
+from governance.queries import consents_of, current_roster, reviews_shown_to
 from governance.render import Fact, of_plan
-from governance.situation import situation_of
+from governance.situation import headline_of, situation_of
 from governance.spending import spending_at
 from governance.study_story import story_of
 from studies.actions import plan_of
@@ -53,7 +53,7 @@ def studies(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, STUDIES_ON_A_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "rows": [(study, owner_of(study)) for study in page],
+        "rows": [(study, headline_of(study)) for study in page],
         "states": Study.State.choices,
         "state": state,
         "query": query,
@@ -94,10 +94,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
 def plan_file(request: HttpRequest, identifier: str, number: int) -> HttpResponse:
     """Hand out a version of the plan: exactly the bytes whose SHA-256 is the study digest."""
     found = study_or_404(signed_in(request), identifier)
-    visible = found.versions.filter(number=number)
-    version = visible.first()
-    if version is None:
-        return HttpResponse(status=404)
+    version = get_object_or_404(found.versions, number=number)
     answer = HttpResponse(bytes(version.plan), content_type="application/json")
     name = f"{found.identifier}-version-{version.number}.json"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -42,7 +42,7 @@ class Study(models.Model):
 class StudyVersion(models.Model):
     """One version of the plan: the exact canonical bytes that everyone signs, and their digest.
 
-    A version is never changed: amending a study makes a new one and voids its approvals.
+    A submitted version is never changed: amending a study makes a new one and voids its approvals.
     """
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="versions")
@@ -52,6 +52,8 @@ class StudyVersion(models.Model):
     # An index to the plan's sites, for questions like "which studies concern this site".
     sites = models.ManyToManyField(Site, related_name="study_versions")
     created_at = models.DateTimeField(auto_now_add=True)
+    # Until then the author may still replace the plan; from then on nobody may.
+    submitted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -1,9 +1,9 @@
 """Why the portal does not do what a person asked for.
 
-    ActionError                 code, sentence
-    ├── ActionRefused           the situation does not allow it now
-    │   └── NotPermitted        this person may not, whatever the situation
-    └── InvalidFields           what was sent cannot be read; `fields` says which and why
+    ActionError                  code, sentence
+    ├── ActionRefusedError       the situation does not allow it now
+    │   └── NotPermittedError    this person may not, whatever the situation
+    └── InvalidFieldsError       what was sent cannot be read; `fields` says which and why
 
 The sentence is written for people: a page and the API show the same one. An error never moves a
 state.
@@ -21,15 +21,15 @@ class ActionError(Exception):
         self.sentence = sentence
 
 
-class ActionRefused(ActionError):
+class ActionRefusedError(ActionError):
     """The state of things does not allow the action now."""
 
 
-class NotPermitted(ActionRefused):
+class NotPermittedError(ActionRefusedError):
     """This person may not do this."""
 
 
-class InvalidFields(ActionError):
+class InvalidFieldsError(ActionError):
     """What was sent is not what the action takes."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:

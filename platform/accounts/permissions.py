@@ -8,15 +8,19 @@ of one's *own* site) is decided by policies and queries, not here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
+from accounts.errors import NotPermittedError
 from accounts.models import User
 from accounts.roles import PERMISSIONS, ROLE_PERMISSIONS
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # at run time, DRF's views import this module
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -54,12 +58,31 @@ def has_permission(user: User | AnonymousUser, permission: str) -> bool:
     return permission in permissions_of(user)
 
 
+def check_permission(user: User | AnonymousUser, permission: str) -> None:
+    """Raise NotPermittedError, which says what is missing, unless the person has `permission`."""
+    if not has_permission(user, permission):
+        raise NotPermittedError(
+            "role_missing",
+            f"None of your roles allows this. It needs: {PERMISSIONS[permission]}",
+        )
+
+
 def permissions_of(user: User | AnonymousUser) -> frozenset[str]:
     """Return every permission that the person's roles carry together."""
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
     granted = (ROLE_PERMISSIONS[membership.role] for membership in user.memberships.all())
     return frozenset().union(*granted)
+
+
+def signed_in(request: HttpRequest | Request) -> User:
+    """Return the person who calls.
+
+    *Raises* NotPermittedError for a stranger, who must never pass for the console (`by=None`).
+    """
+    if not isinstance(request.user, User):
+        raise NotPermittedError("not_signed_in", "Sign in first.")
+    return request.user
 
 
 def requires(permission: str | None = None, **by_method: str) -> Callable[[View], View]:
@@ -81,34 +104,39 @@ def declaration_of(view: Callable[..., Any]) -> Declaration | None:
     found = getattr(view, _ATTRIBUTE, None)
     if isinstance(found, Declaration):
         return found
-    declared = getattr(api_class(view), "permission", None)
-    if isinstance(declared, str):
-        return Declaration({"GET": declared})
-    return Declaration(declared) if isinstance(declared, Mapping) else None
+    return _declared_by(api_class(view))
 
 
-def api_class(view: Callable[..., Any]) -> type[APIView] | None:
-    """Return the API view class behind a URL pattern's callable; None for a page."""
+def api_class(view: Callable[..., Any]) -> "type[APIView] | None":
+    """Return the API view class behind a URL pattern's callable; None for anything else.
+
+    *Security*: only a class that `DeclaredPermission` guards counts, so an API view with other
+    permission classes is not served unchecked: the middleware treats it as a page.
+    """
     found = getattr(view, "cls", None)
-    return found if isinstance(found, type) and issubclass(found, APIView) else None
+    return found if DeclaredPermission in getattr(found, "permission_classes", ()) else None
 
 
 class DeclaredPermission(BasePermission):
     """Let a request to the API pass when the person has what the view declares."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Return whether the caller may use this method of `view`; an undeclared one is refused."""
-        declared = getattr(view, "permission", None)
-        if isinstance(declared, str):
-            declared = {"GET": declared}
-        if not isinstance(declared, Mapping):
+        declaration = _declared_by(view)
+        if declaration is None:
             return False
-        method = request.method or ""
-        needed = Declaration(declared).needed(method)
+        needed = declaration.needed(request.method or "")
         if needed is None:
             # A method that the view does not serve: DRF answers 405 to those who are known.
             return bool(request.user and request.user.is_authenticated)
         return needed == PUBLIC or has_permission(request.user, needed)
+
+
+def _declared_by(view: object) -> Declaration | None:
+    declared = getattr(view, "permission", None)
+    if isinstance(declared, str):
+        return Declaration({"GET": declared})
+    return Declaration(declared) if isinstance(declared, Mapping) else None
 
 
 def _declare(declaration: Declaration) -> Callable[[View], View]:

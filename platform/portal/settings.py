@@ -214,9 +214,7 @@ STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 WHITENOISE_USE_FINDERS = True  # serves frontend/static as it stands; production collects
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-EMAIL_BACKEND = _environment(
-    "EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend"
-)
+EMAIL_BACKEND = _environment("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = HOME / "mail"
 DEFAULT_FROM_EMAIL = _environment("FROM_EMAIL", "quorate@localhost")
 
@@ -242,7 +240,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"RoleEnum": "accounts.roles.Role"},
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "accounts.roles.Role",
+        "StudyStateEnum": "studies.models.Study.State",
+        "ClassStateEnum": "governance.models.ComputationClass.State",
+        "RunStateEnum": "governance.models.Run.State",
+        "ReleaseStateEnum": "governance.models.Release.State",
+    },
 }
 
 # The transparency log: its name in checkpoints, and the file that holds its Ed25519 key.

@@ -2,10 +2,14 @@
 
 from django.urls import include, path
 
+from portal import api
+
 urlpatterns = [
+    path("api/v1/", include((api.urlpatterns, "api"))),
+    path("api/schema/", api.Schema.as_view(), name="schema"),
+    path("api/docs/", api.Documentation.as_view(url_name="schema"), name="docs"),
     path("", include("portal.page_urls")),
     path("", include("accounts.urls")),
     path("", include("studies.urls")),
     path("", include("governance.urls")),
-    path("", include("audit.urls")),
 ]

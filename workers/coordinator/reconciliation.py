@@ -7,7 +7,10 @@ waits for a message that will never come.
 import logging
 import time
 
+from django.utils import timezone
+
 from governance import dispatch
+from governance.expiry import expire_due
 from governance.models import Release
 from workers.coordinator import attempts, checkpoints
 from workers.coordinator.models import Attempt
@@ -19,6 +22,8 @@ EVERY_SECONDS = 0.25
 RUN_SECONDS = 1.0
 # How long a wake-up call of Celery may go unanswered before it is sent again.
 REMIND_SECONDS = 10.0
+# Plans end on a day, so a minute late is on time.
+EXPIRY_SECONDS = 60.0
 
 _IN_FLIGHT = (Release.State.SEALED, Release.State.OPENING, Release.State.DECIDED)
 
@@ -28,6 +33,7 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._looked_at = float("-inf")
+        self._expired_at = float("-inf")
         self._active = False
         self._advanced: dict[str, float] = {}
         self._reminded: dict[str, float] = {}
@@ -47,6 +53,9 @@ class Reconciler:
             if now - advanced_at >= RUN_SECONDS:
                 self._advanced[run] = now
                 attempts.advance(run)
+        if now - self._expired_at >= EXPIRY_SECONDS:
+            self._expired_at = now
+            expire_due(now=timezone.now())
         checkpoints.publish_if_awaited()
         waiting = _waiting_for_the_gate()
         self._reminded = {run: self._reminded.get(run, now) for run in waiting}

@@ -1,0 +1,15 @@
+"""The API of governance: parse, call one action, answer. The sentences are those of the pages."""
+
+from collections.abc import Sequence
+
+from django.urls import URLPattern
+
+from governance.api import classes, people, rosters, runs, studies
+
+urlpatterns: Sequence[URLPattern] = [
+    *rosters.urlpatterns,
+    *classes.urlpatterns,
+    *studies.urlpatterns,
+    *runs.urlpatterns,
+    *people.urlpatterns,
+]
