@@ -142,7 +142,10 @@ def sent_envelope(request: HttpRequest) -> dict[str, Any]:
     if file is not None:
         if file.size is None or file.size > MAX_ENVELOPE_SIZE_BYTES:
             raise malformed(f"expected a file of at most {MAX_ENVELOPE_SIZE_BYTES} bytes")
-        return dict(_read_object(file.read(), "the file"))
+        envelope = dict(_read_object(file.read(), "the file"))
+        if not envelope.get("signatures"):
+            raise malformed("nobody has signed this file yet; sign it with quorate-sign first")
+        return envelope
     if request.POST.get("credential"):
         unsigned = _read_object(request.POST.get("unsigned", ""), "the statement")
         credential = _read_object(request.POST["credential"], "the passkey's answer")

@@ -57,7 +57,7 @@ def create_site(*, organisation: Organisation, slug: str, by: User | None) -> tu
     _check_unused(Site.objects.filter(slug=slug).exists(), "slug", slug)
     if Site.objects.filter(organisation=organisation).exists():
         raise ActionRefusedError("site_exists", f"{organisation} already has a site.")
-    token = secrets.token_urlsafe(32)
+    token = secrets.token_hex(24)
     site = Site.objects.create(
         slug=slug, organisation=organisation, enrolment_token_digest=_token_digest(token)
     )

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.http import require_GET, require_POST
 
 from accounts.errors import ActionError
 from accounts.models import User
@@ -34,8 +33,7 @@ _PROGRESS: tuple[tuple[str, str, Callable[[AttemptParty], bool]], ...] = (
 )
 
 
-@requires("study.view")
-@require_GET
+@requires(GET="study.view")
 def run(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
     """Show one run."""
     by = signed_in(request)
@@ -64,8 +62,7 @@ def run(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
     return render(request, "studies/run.html", context)
 
 
-@requires("run.start")
-@require_POST
+@requires(POST="run.start")
 def cancel(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
     """Cancel a run that is under way."""
     by = signed_in(request)

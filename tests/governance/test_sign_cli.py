@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from accounts import keys
 from governance.keys import Key
 from governance.roster import fingerprint
 from governance.sign_cli import main
@@ -48,6 +49,18 @@ def test_a_new_key_is_its_owners_alone(key):
     path, public = key
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert public.kind == "ed25519"
+
+
+def test_the_portal_registers_a_key_by_what_prove_prints(key, capsys):
+    path, public = key
+    assert main(["prove", "m-ruth", "--key", str(path)]) == 0
+    printed = dict(line.split(":") for line in capsys.readouterr().out.splitlines())
+    document = keys.ed25519_document(
+        printed["Public key"].strip(),
+        printed["Proof"].strip(),
+        message=keys.registration_message("m-ruth"),
+    )
+    assert document == public.to_json()
 
 
 def test_a_key_is_never_overwritten(key, capsys):
