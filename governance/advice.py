@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 _AGAIN = "Start another run. Nothing has been charged for this one."
-_STEWARD = (
-    "Ask the site's data steward to decide again on the study's page, then start another run."
-)
+_STEWARD = "Ask the site's data steward to decide again, then start another run."
 _COMMITTEE = "Ask the governance committee to renew its decision, then start another run."
 _AMEND = "Amend the plan so that it fits, or ask the site what it would allow."
 _AUDITOR = "Do not start another run yet. Tell an auditor: the log and the sites must agree first."

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
 
 from accounts.errors import ActionError, InvalidFieldsError
 from accounts.permissions import requires, signed_in
@@ -57,8 +56,7 @@ def edit(request: HttpRequest, identifier: str) -> HttpResponse:
     return _show(request, page, study)
 
 
-@requires("study.propose")
-@require_POST
+@requires(POST="study.propose")
 def duplicate(request: HttpRequest, identifier: str) -> HttpResponse:
     """Make a draft of one's own with the plan of this study."""
     by = signed_in(request)
@@ -71,8 +69,7 @@ def duplicate(request: HttpRequest, identifier: str) -> HttpResponse:
     return redirect("study-edit", copy.identifier)
 
 
-@requires("study.propose")
-@require_GET
+@requires(GET="study.propose")
 def noise(request: HttpRequest) -> HttpResponse:
     """Show how noisy a result will be, for what is typed: a fragment of the form's page."""
     declaration = declaration_called(request.GET.get("class", ""))
@@ -121,8 +118,7 @@ def _write(
 
 def _show(request: HttpRequest, page: PlanPage, study: Study | None) -> HttpResponse:
     context = {"page": page, "study": study, "classes": _classes()}
-    wrong = page.form.is_bound
-    return render(request, "studies/edit.html", context, status=422 if wrong else 200)
+    return render(request, "studies/edit.html", context)
 
 
 def _classes() -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
 
 from accounts.errors import ActionError
 from accounts.models import User
@@ -51,8 +50,7 @@ def release(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
     return render(request, "studies/release.html", context)
 
 
-@requires("study.view")
-@require_GET
+@requires(GET="study.view")
 def result_file(request: HttpRequest, identifier: str, run: str, form: str) -> HttpResponse:
     """Hand out the released result as JSON or CSV, to those who may read it."""
     by = signed_in(request)

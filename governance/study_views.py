@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
 
 from accounts.errors import ActionError
 from accounts.models import User
@@ -39,8 +38,7 @@ _SAFES = {
 }
 
 
-@requires("study.view")
-@require_GET
+@requires(GET="study.view")
 def studies(request: HttpRequest) -> HttpResponse:
     """List the studies that one may see, by state and by words of the title."""
     by = signed_in(request)
@@ -62,8 +60,7 @@ def studies(request: HttpRequest) -> HttpResponse:
     return render(request, "studies/list.html", context)
 
 
-@requires("study.view")
-@require_GET
+@requires(GET="study.view")
 def study(request: HttpRequest, identifier: str) -> HttpResponse:
     """Show one study: how it stands, what one can do, and its plan under the Five Safes."""
     by = signed_in(request)
@@ -89,8 +86,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
     return render(request, "studies/study.html", context)
 
 
-@requires("study.view")
-@require_GET
+@requires(GET="study.view")
 def plan_file(request: HttpRequest, identifier: str, number: int) -> HttpResponse:
     """Hand out a version of the plan: exactly the bytes whose SHA-256 is the study digest."""
     found = study_or_404(signed_in(request), identifier)
@@ -101,30 +97,26 @@ def plan_file(request: HttpRequest, identifier: str, number: int) -> HttpRespons
     return answer
 
 
-@requires("study.propose")
-@require_POST
+@requires(POST="study.propose")
 def submit(request: HttpRequest, identifier: str) -> HttpResponse:
     """Submit one's draft to the committee."""
     return _do(request, identifier, actions.submit_study, "Submitted to the committee.")
 
 
-@requires("study.propose")
-@require_POST
+@requires(POST="study.propose")
 def amend(request: HttpRequest, identifier: str) -> HttpResponse:
     """Make a new version of one's study, and go on to edit it."""
     done = "This is the new version, a draft. Change the plan, save it, and submit it again."
     return _do(request, identifier, actions.amend_study, done, then="study-edit")
 
 
-@requires("study.propose")
-@require_POST
+@requires(POST="study.propose")
 def withdraw(request: HttpRequest, identifier: str) -> HttpResponse:
     """Withdraw one's study for good."""
     return _do(request, identifier, actions.withdraw_study, "The study is withdrawn.")
 
 
-@requires("run.start")
-@require_POST
+@requires(POST="run.start")
 def start(request: HttpRequest, identifier: str) -> HttpResponse:
     """Start a run, and go to its page."""
     by = signed_in(request)

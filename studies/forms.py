@@ -99,6 +99,9 @@ class PlanForm(forms.Form):
             f"More than 0, at most {declaration.maximum_epsilon}. Smaller protects better and adds"
             " more noise. Every run charges it to each site's budget."
         )
+        for name, field in self.fields.items():
+            if name != "sites":
+                field.error_messages["required"] = "Fill this in."
         expiry = timezone.now() + DEFAULT_LIFETIME
         self.fields["expires_on"].initial = expiry.date().isoformat()
 

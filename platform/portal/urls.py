@@ -10,6 +10,5 @@ urlpatterns = [
     path("api/docs/", api.Documentation.as_view(url_name="schema"), name="docs"),
     path("", include("portal.page_urls")),
     path("", include("accounts.urls")),
-    path("", include("studies.urls")),
     path("", include("governance.urls")),
 ]

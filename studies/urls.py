@@ -1,5 +1,0 @@
-"""Page addresses."""
-
-from django.urls import URLPattern
-
-urlpatterns: list[URLPattern] = []
