@@ -1,7 +1,7 @@
 """Forms about people, organisations, sites and keys: labels, hints and parsing; actions judge."""
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 
 from accounts.errors import ActionError, InvalidFieldsError
 from accounts.models import Organisation
@@ -19,6 +19,8 @@ def explain(form: forms.Form, error: ActionError) -> None:
 
 class SignInForm(AuthenticationForm):
     """User name and password."""
+
+    username = UsernameField(label="User name", widget=forms.TextInput(attrs={"autofocus": True}))
 
     error_messages = {
         "invalid_login": "This user name and password do not go together.",

@@ -151,8 +151,10 @@ class ControlConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             except Exception:
                 # One bad round must not end the connection: the next one may be fine.
                 logger.exception("could not attend to the agent of %s", self._site)
+            # asyncio.wait_for may swallow a cancellation that comes as the wait ends.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _attend(self) -> float:

@@ -18,15 +18,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from workers.coordinator.relay_session import (
-    AsgiEvent,
-    Connection,
-    Member,
-    Patience,
-    RelaySession,
-    Send,
-    SessionMembers,
-)
+from workers.coordinator.relay_connection import AsgiEvent, Connection, Send
+from workers.coordinator.relay_session import Member, Patience, RelaySession, SessionMembers
 from workers.transport import notices
 from workers.transport.authentication import (
     Credential,

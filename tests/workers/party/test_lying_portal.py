@@ -184,17 +184,36 @@ async def test_more_runs_than_the_plan_allows(home: SiteHome, consortium: Consor
         refused(await portal.ask(third.invitation()), "plan_runs_exhausted")
 
 
-async def test_a_withdrawal_signed_here_holds_if_the_portal_hides_it(
+async def test_an_older_attempt_is_not_opened_beside_a_newer_one(
     home: SiteHome, consortium: Consortium
+) -> None:
+    """Told backwards, attempts would each be sealed, and each opened: one run, two noises."""
+    plan, log = consortium.plan(max_runs=1), Log(consortium)
+    newer = Attempt(consortium, plan, number=2, session="5f" * 16)
+    older = Attempt(consortium, plan, number=1)
+    async with lying_portal(home, computing(home, Peers())) as portal:
+        own = await sealed(portal, newer)
+        refused(await portal.ask(older.invitation()), "attempt_superseded")
+        message = newer.permit_message(log, newer.certificates(own))
+        assert (await portal.ask(message))["type"] == "shares"
+
+
+@pytest.mark.parametrize("stripped", [(), None], ids=["unsigned", "hidden"])
+async def test_a_withdrawal_signed_here_holds_whatever_the_portal_makes_of_it(
+    stripped: tuple[()] | None, home: SiteHome, consortium: Consortium
 ) -> None:
     attempt = Attempt(consortium, consortium.plan())
     withdrawal = consortium.consent(
         "alder", attempt.plan, decision="withdraw", issued_at=format_moment(NOW)
     )
     keep_local_consent(home, attempt, withdrawal, "withdraw")
+    consents = consortium.evidence(attempt.plan).consents
+    if stripped is not None:
+        # The same statement, and so the same digest, without what makes it count.
+        consents += (replace(withdrawal, signatures=stripped),)
     async with lying_portal(home, computing(home, Peers())) as portal:
         assert (await portal.hear())["type"] == "consent"
-        refused(await portal.ask(attempt.invitation()), "consent_withdrawn")
+        refused(await portal.ask(attempt.invitation(consents=consents)), "consent_withdrawn")
     assert nothing_given_away(home)
 
 

@@ -229,6 +229,16 @@ def test_the_database_itself_refuses_an_overdraft(home: SiteHome) -> None:
         )
 
 
+def test_the_database_itself_refuses_to_hold_two_charges_of_one_run(home: SiteHome) -> None:
+    """Two attempts of a run that are both reserved could both be opened, each with fresh noise."""
+    reserve(home, "run-1")
+    with (
+        pytest.raises(sqlite3.IntegrityError, match="UNIQUE"),
+        home.store.transaction() as transaction,
+    ):
+        transaction.execute("INSERT INTO charges VALUES ('run-1', 2, 'lung', 'd', 1, 'reserved')")
+
+
 def test_what_is_committed_is_never_given_back(home: SiteHome) -> None:
     reserve(home, "run-1")
     with home.store.transaction() as transaction:
