@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -14,7 +15,7 @@ from demo.client import Refused
 from demo.founding import client_of, found, prepare_portal
 from demo.house import ROOT, House, HouseError
 from demo.people import AUDITOR, EVERYONE, PASSWORD, SITES
-from demo.report import survival_report, twin_of
+from demo.report import survival_report, twin_of, verify_log
 from demo.story import SURVIVAL_PLAN, Played, play
 
 DEFAULT_PORT = 8000
@@ -73,6 +74,7 @@ def _open_house(house: House, remembered: Path, say: Any) -> None:
         )
     first_time = not remembered.exists()
     if first_time:
+        _clear_half_founded(house.home)
         say("Founding: the portal's database, keys and first operator ...")
         prepare_portal(house)
     else:
@@ -90,11 +92,21 @@ def _open_house(house: House, remembered: Path, say: Any) -> None:
     say("Three agents dialled out to the portal; each site has its own worker and broker.")
 
 
+def _clear_half_founded(home: Path) -> None:
+    """Remove what a founding that was interrupted left behind; touch no folder but our own."""
+    mark = home / "made-by-quorate-demo"
+    if home.exists() and any(home.iterdir()):
+        if not mark.exists():
+            raise HouseError(f"{home} holds something else: choose another folder with --home.")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
 def _report(house: House, played: Played, say: Any) -> dict[str, Any]:
     """Verify the log, print the released statistics beside the twin's; return the outcome."""
-    say(f"{AUDITOR.name} (auditor) verifies the log:")
-    verified = house.manage("verify_audit_log").strip()
-    sys.stdout.write("".join(f"      {line}\n" for line in verified.splitlines()))
+    say(f"{AUDITOR.name} (auditor) exports the log and verifies it by the keys that sites pinned:")
+    sys.stdout.write("".join(f"      {line}\n" for line in verify_log(house).splitlines()))
     twin = twin_of(SURVIVAL_PLAN)
     sys.stdout.write(f"\n{survival_report(played.result, twin)}\n\n")
     auditor = client_of(house, AUDITOR).sign_in()

@@ -56,7 +56,9 @@ class Client:
         return key
 
     def sign_in(self) -> "Client":
-        """Sign in, and return the client."""
+        """Sign in, unless that is done, and return the client."""
+        if self._token:
+            return self
         answer = self.post("login/", {"username": self.person.username, "password": self.password})
         self._token = answer["token"]
         return self
@@ -80,6 +82,10 @@ class Client:
         """Return what the API says at `path` (below /api/v1/)."""
         return self._call("GET", path, None)
 
+    def download(self, path: str) -> bytes:
+        """Return the file that the API gives out at `path`."""
+        return self._send("GET", path, None)
+
     def listed(self, path: str) -> list[Any]:
         """Return every row of the paged list at `path`."""
         rows: list[Any] = []
@@ -95,6 +101,10 @@ class Client:
         return self._call("POST", path, {} if body is None else body)
 
     def _call(self, method: str, path: str, body: Any) -> Any:
+        text = self._send(method, path, body)
+        return json.loads(text) if text else None
+
+    def _send(self, method: str, path: str, body: Any) -> bytes:
         request = urllib.request.Request(  # noqa: S310  (the address is the house's own)
             f"{self.url}/api/v1/{path}",
             method=method,
@@ -105,7 +115,7 @@ class Client:
             request.add_header("Authorization", f"Token {self._token}")
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                text = answer.read()
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
             text = error.read()
             try:
@@ -113,4 +123,3 @@ class Client:
             except ValueError:
                 said = text[:300].decode(errors="replace")
             raise Refused(error.code, said) from None
-        return json.loads(text) if text else None

@@ -6,9 +6,12 @@ offline, and every site pins its fingerprint.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from demo.client import Client
 from demo.house import ROOT, House
@@ -26,13 +29,14 @@ from governance.statements import Envelope, add_ed25519
 
 CLASSES = (("cohort-count", 1), ("kaplan-meier", 1))
 DATA = ROOT / "demo" / "data"
+MINIMUM_COHORT = 20
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that every site registers, from its own folder of demo/data."""
+    """A data set that every site registers; `path` lies in the site's own folder of the data."""
 
     name: str
     kind: str
@@ -49,8 +53,16 @@ DATA_SETS = (
 
 
 def client_of(house: House, person: Person) -> Client:
-    """Return the person's client; keys stay in a folder of the person's own."""
-    return Client(house.url, person, house.home / "people" / person.username / "key.pem")
+    """Return the person's client; keys stay in a folder of the person's own.
+
+    It is the same one each time: the portal limits how often anybody signs in.
+    """
+    return _client(house.url, person, house.home / "people" / person.username / "key.pem")
+
+
+@cache
+def _client(url: str, person: Person, key_file: Path) -> Client:
+    return Client(url, person, key_file)
 
 
 def found(
@@ -59,16 +71,27 @@ def found(
     *,
     people: Iterable[Person] = EVERYONE,
     before_roster: Callable[[], None] = lambda: None,
-    data_sets: Iterable[DataSet] = DATA_SETS,
-    minimum_cohort: int = 20,
+    data: Path = DATA,
+    brokers: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Found the consortium; the portal must be running. `before_roster` may register more keys."""
+    """Found the consortium; the portal must be running. `before_roster` may register more keys.
+
+    `data` has a folder for each site; `brokers` names each site's own Celery broker, which is a
+    folder where nothing is said.
+    """
     operator = client_of(house, OPERATOR).sign_in()
     enter_people(house, operator, people)
     say(f"{OPERATOR.name} entered {len(ORGANISATIONS)} organisations and their people.")
-    for site in SITES:
-        set_up_site(house, operator, site, data_sets, minimum_cohort)
-        say(f"Site {site} made its own identity key, registered its data and enrolled.")
+    with ThreadPoolExecutor() as side_by_side:
+        made = {
+            side_by_side.submit(
+                set_up_site, house, operator, site, data / site, brokers.get(site, "filesystem")
+            ): site
+            for site in SITES
+        }
+        for done in as_completed(made):
+            done.result()
+            say(f"Site {made[done]} made its own identity key, registered its data and enrolled.")
     before_roster()
     fingerprint = publish_first_roster(house, operator)
     say(f"The committee signed the first roster; every site pinned\n      {fingerprint}")
@@ -113,25 +136,24 @@ def enter_people(house: House, operator: Client, people: Iterable[Person]) -> No
         client.register_key(client.get("me/")["member_id"])
 
 
-def set_up_site(
-    house: House,
-    operator: Client,
-    site: str,
-    data_sets: Iterable[DataSet],
-    minimum_cohort: int,
-) -> None:
+def set_up_site(house: House, operator: Client, site: str, data: Path, broker: str) -> None:
     """Do what a site's operator does: keys, data, policy, enrolment."""
     token = operator.post("sites/", {"slug": site, "organisation": site})["enrolment_token"]
-    house.site_agent(site, "init", "--site", site, "--portal", house.url)
-    for data_set in data_sets:
-        person = ("--person-column", data_set.person_column) if data_set.person_column else ()
-        house.site_agent(
-            *(site, "register", data_set.name, "--kind", data_set.kind),
-            *("--format", data_set.format, "--path", str(DATA / site / data_set.path)),
-            *("--budget", data_set.budget, *person),
-        )
-    house.site_agent(site, "policy", "--minimum-cohort", str(minimum_cohort))
+    house.site_agent(site, "init", "--site", site, "--portal", house.url, "--broker", broker)
+    for data_set in DATA_SETS:
+        register(house, site, data_set, data)
+    house.site_agent(site, "policy", "--minimum-cohort", str(MINIMUM_COHORT))
     house.site_agent(site, "enrol", "--token", token)
+
+
+def register(house: House, site: str, data_set: DataSet, data: Path) -> None:
+    """Register a data set at a site, from the site's own folder of the data."""
+    person = ("--person-column", data_set.person_column) if data_set.person_column else ()
+    house.site_agent(
+        *(site, "register", data_set.name, "--kind", data_set.kind),
+        *("--format", data_set.format, "--path", str(data / data_set.path)),
+        *("--budget", data_set.budget, *person),
+    )
 
 
 def publish_first_roster(house: House, operator: Client) -> str:
@@ -140,8 +162,9 @@ def publish_first_roster(house: House, operator: Client) -> str:
     keys.write_text(house.manage("init_portal", "--json"))
     draft = Envelope.parse(json.loads(house.manage("draft_roster", "--portal-keys", str(keys))))
     published = operator.post("roster/", {"envelope": sign_by_committee(house, draft).to_json()})
-    for site in SITES:
-        house.site_agent(site, "pin", *published["fingerprint"].split())
+    with ThreadPoolExecutor() as side_by_side:
+        words = published["fingerprint"].split()
+        list(side_by_side.map(lambda site: house.site_agent(site, "pin", *words), SITES))
     return str(published["fingerprint"])
 
 
@@ -164,8 +187,3 @@ def approve_classes(house: House, operator: Client) -> None:
                 decision="approve",
                 comment="Card and rehearsal read; fit for use.",
             )
-
-
-def founded(home: Path) -> bool:
-    """Return whether an earlier demo founded the consortium in this folder."""
-    return (home / "founded").exists()

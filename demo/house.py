@@ -174,6 +174,10 @@ class House:
         command = [str(BIN / "site-agent"), "--home", str(home), *arguments]
         return self._run(command, dict(os.environ), home)
 
+    def run_module(self, module: str, *arguments: str) -> str:
+        """Run one of the project's modules and return what it printed."""
+        return self._run([sys.executable, "-m", module, *arguments], dict(os.environ), ROOT)
+
     def _run(self, command: list[str], environment: dict[str, str], folder: Path) -> str:
         done = subprocess.run(
             command, env=environment, cwd=folder, capture_output=True, text=True, check=False

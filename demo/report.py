@@ -1,4 +1,4 @@
-"""The report: released statistics beside the plaintext twin's, which only a demo can compute.
+"""The report: the log verified, and released statistics beside the plaintext twin's.
 
 The twin (lifelines, on the three hospitals' rows put together) is what the law forbids in earnest;
 the demo's data are public.
@@ -7,11 +7,15 @@ the demo's data are public.
 from collections.abc import Mapping
 from typing import Any
 
-from demo.founding import DATA, DATA_SETS
-from demo.people import SITES
+from demo.founding import DATA, DATA_SETS, client_of
+from demo.house import House
+from demo.people import AUDITOR, SITES
+from governance.roster import verify_chain
+from governance.statements import Envelope
 from workers.analyses import registry
 from workers.analyses.site_data import pool
 from workers.party.data_access import examine, load
+from workers.party.home import SiteHome
 
 
 def twin_of(plan: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -31,6 +35,24 @@ def twin_of(plan: Mapping[str, Any]) -> Mapping[str, Any]:
     return registry.get(name).twin(pool(tables), plan["cohort"], plan["parameters"])
 
 
+def verify_log(house: House) -> str:
+    """Verify the exported log offline by keys of the pinned roster, and return what was found.
+
+    *Raises* HouseError when anything differs.
+    """
+    auditor = client_of(house, AUDITOR).sign_in()
+    chain = [Envelope.parse(envelope) for envelope in auditor.get("roster/")["rosters"]]
+    pinned = SiteHome(house.site_home(SITES[0])).configuration.pinned_roster
+    roster = verify_chain(chain, pinned=str(pinned))
+    bundle = house.home / "audit-log.jsonl"
+    bundle.write_bytes(auditor.download("audit/export/"))
+    witnesses = [word for key in roster.witnesses() for word in ("--witness", key.encode())]
+    return house.run_module(
+        *("audit.verify", str(bundle), "--log-key", roster.log_key.encode()),
+        *("--quorum", str(roster.rules.cosignatures), *witnesses),
+    )
+
+
 def survival_report(result: Mapping[str, Any], twin: Mapping[str, Any]) -> str:
     """Return the released curves as text: every figure with its noise SD, beside the twin's."""
     noise = result["noise"]
@@ -39,7 +61,7 @@ def survival_report(result: Mapping[str, Any], twin: Mapping[str, Any]) -> str:
         f" {result['unit']}, epsilon {noise['epsilon']}; noise in one cell: SD"
         f" {_figure(noise['cell_standard_deviation'], 2)} persons",
         "",
-        f"  {'':8}{'released':>12}{'noise SD':>10}{'95 % interval':>20}{'pooled twin':>14}",
+        f"  {'':10}{'released':>12}{'noise SD':>10}{'95 % interval':>18}{'pooled twin':>14}",
     ]
     for arm, curve in enumerate(result["curves"]):
         lines.append(f"  {curve['label']}")
@@ -76,8 +98,10 @@ def _log_rank(test: Mapping[str, Any], twin: Mapping[str, Any]) -> list[str]:
 
 
 def _row(name: str, released: Any, noise: Any, interval: str, exact: Any, decimals: int = 0) -> str:
+    if released == "suppressed":
+        noise = interval = ""
     return (
-        f"    {name:10}{_figure(released, decimals):>8}{_figure(noise, max(decimals, 2)):>10}"
+        f"    {name:10}{_figure(released, decimals):>10}{_figure(noise, max(decimals, 2)):>8}"
         f"{interval:>20}{_figure(exact, decimals):>14}"
     )
 

@@ -158,7 +158,7 @@ def wait_for(
     arrived: Callable[[Any], bool],
     what: str,
     *,
-    patience_seconds: float = 90,
+    patience_seconds: float = 240,
 ) -> Any:
     """Return what the API says at `path` once `arrived` holds of it."""
     deadline = time.monotonic() + patience_seconds
