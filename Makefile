@@ -16,12 +16,12 @@ demo: install ## Play a whole study at three hospitals and stay up (ONCE=1: exit
 	@$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: install-dev servers ## Run every test: unit, property, real servers, processes, browser.
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not processes and not browser"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not processes and not browser and not soak"
 	$(BIN)/python -m tests.servers postgresql -- $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/audit tests/accounts tests/studies tests/governance tests/workers/coordinator
 	$(BIN)/pytest -m "processes or browser"
 
 soak: install-dev servers ## Run the long campaigns; their last results stand in docs/soak.md.
-	$(BIN)/python -m benchmarks.soak
+	$(BIN)/pytest -s -m soak tests/soak
 
 check: install-dev ## Look, change nothing: style, types, import contracts, migrations, generated docs.
 	$(BIN)/ruff check .
