@@ -9,7 +9,14 @@ from governance.decisions import ClassApproval, Consent, StudyApproval
 from governance.errors import QuorumError, refusal
 from governance.quorum import Outcome, Review, check_quorum, meets_quorum, review_outcome
 from governance.roster import Roster
-from governance.standing import Signed, expired, in_order, newest_by_member, sort_out
+from governance.standing import (
+    Signed,
+    expired,
+    goes_ahead,
+    in_order,
+    newest_by_member,
+    sort_out,
+)
 from governance.statements import Envelope
 from studies.catalogue import Declaration
 from studies.plan import StudyPlan
@@ -80,6 +87,8 @@ def check_consented(
 ) -> Consent:
     """Return the consent of `site` to exactly this plan, by a steward of its own organisation.
 
+    Nobody consents to their own study: the author's consent is not counted, what they stop is.
+
     *Raises* Refusal: consent_missing, consent_declined, consent_withdrawn, consent_expired.
     """
     signed, _ = sort_out(consents, Consent, roster, now)
@@ -90,6 +99,7 @@ def check_consented(
         if listed is not None
         and item.member.organisation == listed.organisation
         and "steward" in item.member.roles
+        and not (goes_ahead(item.decision) and item.member.id == plan.author)
         and (item.decision.study, item.decision.study_digest, item.decision.site)
         == (plan.study, plan.digest, site)
     ]

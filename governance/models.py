@@ -67,32 +67,19 @@ class SignedDecision(models.Model):
 
 
 class ClassApproval(SignedDecision):
-    """decision: approve, reject, revoke."""
+    """decision: approve, reject, revoke. An approval that runs out is given anew."""
 
     computation_class = models.ForeignKey(
         ComputationClass, on_delete=models.PROTECT, related_name="approvals"
     )
     valid_until = models.DateTimeField()
 
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["computation_class", "signer", "decision"],
-                name="one_class_decision_per_signer",
-            )
-        ]
-
 
 class StudyApproval(SignedDecision):
-    """decision: approve, return, reject."""
+    """decision: approve, return, reject. An approval that runs out is given anew."""
 
     version = models.ForeignKey(StudyVersion, on_delete=models.PROTECT, related_name="approvals")
     valid_until = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["version", "signer"], name="one_review_per_signer")
-        ]
 
 
 class Consent(SignedDecision):
@@ -168,6 +155,8 @@ class Release(models.Model):
     # What the PI reads: post-processing of `noised` only.
     result = models.JSONField(null=True)
     result_digest = models.CharField(max_length=64, blank=True)
+    # Goes into the digest and is shown to nobody: 32 random bytes in hex.
+    salt = models.CharField(max_length=64, blank=True)
     decision_log_index = models.PositiveBigIntegerField(null=True)
     withheld_reason = models.TextField(blank=True)
 

@@ -5,8 +5,10 @@ now. Its sentence is what pages and the API show.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import ActionRefusedError, NotPermittedError
@@ -21,7 +23,14 @@ from studies.models import Study
 ACTIVE_RUNS = [Run.State.PENDING, Run.State.RUNNING]
 BLINDED = [Study.State.IN_REVIEW, Study.State.CONFLICTED]
 """States in which a reviewer must not be swayed by what others have written."""
+RENEWABLE = timedelta(days=7)
+"""How long before its end an approval can be given anew."""
 _OPEN_TO_CONSENT = [Study.State.APPROVED, Study.State.READY]
+_DECIDABLE = {
+    "approve": [ComputationClass.State.PROPOSED, ComputationClass.State.APPROVED],
+    "reject": [ComputationClass.State.PROPOSED],
+    "revoke": [ComputationClass.State.APPROVED],
+}
 _OPENED_ONCE = [Release.State.OPENED, Release.State.DECIDED, Release.State.VISIBLE]
 _AMENDABLE = [Study.State.RETURNED, Study.State.APPROVED, Study.State.READY]
 _WITHDRAWABLE = [
@@ -42,15 +51,18 @@ def can(check: Callable[..., None], *arguments: Any) -> bool:
 
 
 def check_can_decide_class(computation_class: ComputationClass, decision: str, by: User) -> None:
-    """Raise unless `by` may sign `decision` about the class now."""
+    """Raise unless `by` may sign `decision` about the class now.
+
+    Of an approved class the approvals are renewed, by whoever has given none that lasts.
+    """
     check_permission(by, "class.approve")
     state = ComputationClass.State(computation_class.state)
-    wanted = (
-        ComputationClass.State.APPROVED if decision == "revoke" else ComputationClass.State.PROPOSED
-    )
-    if state != wanted:
+    if state not in _DECIDABLE[decision]:
         _refuse("wrong_state", f"This class is {state.label.lower()}: it waits for no {decision}.")
-    if computation_class.approvals.filter(signer=by, decision=decision).exists():
+    signed = computation_class.approvals.filter(signer=by, decision=decision)
+    if state == ComputationClass.State.APPROVED and decision == "approve":
+        signed = _lasting(signed)
+    if signed.exists():
         _refuse("signed_already", "You have signed this decision already.")
 
 
@@ -80,13 +92,27 @@ def check_can_submit(study: Study, by: User) -> None:
 
 
 def check_can_review(study: Study, by: User) -> None:
-    """Raise unless `by` may review the current version now."""
+    """Raise unless `by` may review the current version now, or renew an approval that runs out."""
     check_permission(by, "study.review")
     if study.author_id == by.pk:
         raise NotPermittedError("own_study", "Nobody reviews their own study.")
-    _check_state(study, BLINDED, "reviewed")
-    if study.current.approvals.filter(signer=by).exists():
+    reviews = study.current.approvals.filter(signer=by)
+    if study.state in _OPEN_TO_CONSENT and reviews.filter(decision="approve").exists():
+        reviews = _lasting(reviews)
+    else:
+        _check_state(study, BLINDED, "reviewed")
+    if reviews.exists():
         _refuse("signed_already", "You have reviewed this version already.")
+
+
+def check_can_renew(study: Study, decision: str) -> None:
+    """Raise for any decision but approval about a study that has been approved."""
+    if study.state not in BLINDED and decision != "approve":
+        _refuse(
+            "renewal_only",
+            "This study has been approved, and an approval can only be renewed now. A data steward"
+            " can withdraw a site's consent, the committee can revoke the class.",
+        )
 
 
 def check_can_consent(study: Study, site: Site, decision: str, by: User) -> None:
@@ -183,6 +209,11 @@ def check_can_export_evidence(study: Study) -> None:
             "reviews_blinded",
             "Reviews are blinded until all are in; the evidence can be exported after that.",
         )
+
+
+def _lasting(decisions: "QuerySet[Any]") -> "QuerySet[Any]":
+    """Return those of the signed decisions that do not run out soon."""
+    return decisions.filter(valid_until__gt=timezone.now() + RENEWABLE)
 
 
 def _check_author(study: Study, by: User) -> None:

@@ -1,6 +1,6 @@
 """What the portal knows of a study's way: roster, reviews (blinded), consents, who acts next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,16 +10,16 @@ from django.utils import timezone
 
 from accounts.errors import ActionRefusedError
 from accounts.models import Site, User
+from governance.decisions import Consent as ConsentDecision
 from governance.decisions import StudyApproval as ReviewDecision
 from governance.errors import Refusal
 from governance.evidence import check_consented
 from governance.models import Consent, Release, RosterVersion, Run, StudyApproval
-from governance.policies import ACTIVE_RUNS, BLINDED
+from governance.policies import BLINDED
 from governance.quorum import Outcome, Review, review_outcome
 from governance.roster import Roster, verify_chain
 from governance.standing import newest_by_member, sort_out
 from governance.statements import Envelope
-from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.models import Study, StudyVersion
 
@@ -101,21 +101,22 @@ def consents_of(version: StudyVersion, *, now: datetime | None = None) -> list[S
     return found
 
 
+def newest_consent(study: Study, site: Site) -> ConsentDecision | None:
+    """Return what `site` has decided last about the current version, or None."""
+    row = study.current.consents.filter(site=site).order_by("-pk").first()
+    return None if row is None else ConsentDecision.of(Envelope.parse(row.envelope))
+
+
 def releases_of(study: Study) -> "QuerySet[Release]":
     """Return the releases of the study's runs, newest first."""
     return Release.objects.filter(run__version__study=study).order_by("-pk")
 
 
-def owner_of(study: Study) -> str:
-    """Return who acts next, such as "With: governance committee"; empty where nobody has to.
+def newest_runs(studies: Sequence[Study]) -> dict[int, Run]:
+    """Return the newest run of each study's current version, by the study's key; none is left out.
 
-    A run or release under way comes first: it goes on when the study has lost a consent or expired.
+    *Cost* one query for all, releases included, where the studies' versions are prefetched.
     """
-    if study.state in _RUN_ONCE:
-        run = Run.objects.filter(version__study=study).order_by("-pk").first()
-        release = releases_of(study).filter(run=run).first() if run else None
-        if release is not None and OWNER[Machine.RELEASE, release.state]:
-            return OWNER[Machine.RELEASE, release.state]
-        if run is not None and run.state in ACTIVE_RUNS:
-            return OWNER[Machine.RUN, run.state]
-    return OWNER[Machine.STUDY, study.state]
+    current = [study.current.pk for study in studies if study.state in _RUN_ONCE]
+    runs = Run.objects.filter(version__in=current).select_related("version", "release")
+    return {run.version.study_id: run for run in runs.order_by("pk")}

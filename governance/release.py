@@ -13,6 +13,7 @@ release, and does nothing when its step has been taken before.
 the log by itself before it gives up its share, so a portal that skips this file gains nothing.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -111,7 +112,8 @@ def record_opening(run: Run, *, noised: Sequence[int], result: Mapping[str, Any]
         return release
     release.noised = list(noised)
     release.result = dict(result)
-    release.result_digest = result_digest(noised, result)
+    release.salt = secrets.token_hex(32)
+    release.result_digest = result_digest(noised, result, salt=release.salt)
     event = _move(release, Release.State.OPENED)
     _record(release, event, {"result_digest": release.result_digest})
     release.save()
@@ -163,13 +165,16 @@ def withhold(run: Run, *, code: str, reason: str, site: str = "") -> Release:
     return release
 
 
-def result_digest(noised: Sequence[int], result: Mapping[str, Any]) -> str:
+def result_digest(noised: Sequence[int], result: Mapping[str, Any], *, salt: str) -> str:
     """Return the digest that checkers sign and the log records: SHA-256 of RFC 8785 bytes.
 
     The opened numbers are written as decimal strings: RFC 8785 has no 64-bit integers.
+
+    *Security*: many may see the digest who may not see the result, or not its small numbers;
+    without the secret `salt` they could try every number that it may be.
     """
     numbers = [str(number) for number in noised]
-    document: dict[str, Any] = {"noised": numbers, "result": dict(result)}
+    document: dict[str, Any] = {"noised": numbers, "result": dict(result), "salt": salt}
     return sha256(rfc8785.dumps(document)).hexdigest()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from textwrap import wrap
 from typing import Any
 
@@ -60,13 +61,19 @@ def of_plan(plan: StudyPlan) -> list[Fact]:
         Fact(
             "Privacy cost",
             f"epsilon {plan.to_json()['privacy']['epsilon']} for each opening "
-            f"({', '.join(plan.openings)}): a run costs each site {each} micro-epsilon, "
-            f"all {plan.max_runs} of its runs {each * plan.max_runs}. {persons}",
+            f"({', '.join(plan.openings)}): a run costs each site epsilon {in_epsilon(each)}, "
+            f"all {plan.max_runs} of its runs {in_epsilon(each * plan.max_runs)}. {persons}",
         ),
         Fact("Recipient", "the release gate of the portal"),
         Fact("Expires", plan.expires_at),
         Fact("Study digest", fingerprint(plan.digest)),
     ]
+
+
+def in_epsilon(micro_epsilon: int) -> Decimal:
+    """Return micro-epsilon in epsilon, without zeros at the end."""
+    value = Decimal(micro_epsilon).scaleb(-6).normalize()
+    return value.quantize(Decimal(1)) if value == value.to_integral() else value
 
 
 def of_roster(roster: Roster) -> list[Fact]:

@@ -1,10 +1,12 @@
 """Where a study stands, in one heading and one sentence: what the top of its page says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from governance.models import Release, Run
-from governance.queries import consents_of, current_roster
+from governance.policies import ACTIVE_RUNS
+from governance.queries import consents_of, current_roster, newest_runs
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.models import Study
@@ -42,8 +44,60 @@ class Situation:
 
 
 def headline_of(study: Study) -> Headline:
-    """Return how the study stands in a word. *Cost* four short queries at most."""
-    run, release = _newest(study)
+    """Return how the study stands in a word."""
+    return headlines_of([study])[0]
+
+
+def headlines_of(studies: Sequence[Study]) -> list[Headline]:
+    """Return how each study stands. *Cost* as `governance.queries.newest_runs`."""
+    runs = newest_runs(studies)
+    return [_headline(study, *_leading(study, runs.get(study.pk))) for study in studies]
+
+
+def situation_of(study: Study) -> Situation:
+    """Return how the study stands, run and release included."""
+    run, release = _leading(study, newest_runs([study]).get(study.pk))
+    headline = _headline(study, run, release)
+    if release is not None:
+        return _released(study, release, headline)
+    if run is not None:
+        return _run(run, headline)
+    return Situation(
+        headline=headline,
+        sentence=_sentence(study),
+        tone=_TONES.get(Study.State(study.state), ""),
+        steps=_steps(*_place_of(study)),
+    )
+
+
+def run_in_a_sentence(run: Run, release: Release | None) -> str:
+    """Return how the run, or its release once there is one, stands."""
+    if release is not None:
+        return _sentence_of_release(release)
+    sentences = {
+        Run.State.PENDING: "The sites check the evidence again, each for itself, and agree to run.",
+        Run.State.RUNNING: "The sites compute together. Nobody sees another site's data.",
+        Run.State.SUCCEEDED: "The result is sealed: it exists only as shares at the sites.",
+        Run.State.FAILED: run.reason or "The run failed.",
+        Run.State.CANCELLED: run.reason or "The run was cancelled.",
+    }
+    return sentences[Run.State(run.state)]
+
+
+def _leading(study: Study, run: Run | None) -> tuple[Run | None, Release | None]:
+    """Return the run, and its release, that speak for the study; None where it does itself.
+
+    Of a study that is ready, the newest run always does. One that has lost a consent or expired
+    since is spoken for only by what is still under way.
+    """
+    release: Release | None = getattr(run, "release", None)
+    if run is None or study.state == Study.State.READY:
+        return run, release
+    under_way = run.state in ACTIVE_RUNS or (release and OWNER[Machine.RELEASE, release.state])
+    return (run, release) if under_way else (None, None)
+
+
+def _headline(study: Study, run: Run | None, release: Release | None) -> Headline:
     if release is not None:
         label, owner = release.get_state_display(), OWNER[Machine.RELEASE, release.state]
         return Headline(release.state, label, owner, release.state_since)
@@ -54,51 +108,19 @@ def headline_of(study: Study) -> Headline:
     return Headline(study.state, study.get_state_display(), owner, study.state_since)
 
 
-def situation_of(study: Study) -> Situation:
-    """Return how the study stands, run and release included."""
-    run, release = _newest(study)
-    if release is not None:
-        return _released(study, release)
-    if run is not None:
-        return _run(study, run)
+def _run(run: Run, headline: Headline) -> Situation:
+    failed = run.state in (Run.State.FAILED, Run.State.CANCELLED)
     return Situation(
-        headline=headline_of(study),
-        sentence=_sentence(study),
-        tone=_TONES.get(Study.State(study.state), ""),
-        steps=_steps(*_place_of(study)),
-    )
-
-
-def _newest(study: Study) -> tuple[Run | None, Release | None]:
-    """Return the newest run of a study that is ready, and its release, as far as there are any."""
-    if study.state != Study.State.READY:
-        return None, None
-    run = Run.objects.filter(version=study.current).order_by("-pk").first()
-    return run, Release.objects.filter(run=run).first() if run else None
-
-
-def _run(study: Study, run: Run) -> Situation:
-    sentences = {
-        Run.State.PENDING: "The sites check the evidence again, each for itself, and agree to run.",
-        Run.State.RUNNING: "The sites compute together. Nobody sees another site's data.",
-        Run.State.SUCCEEDED: "The result is sealed: it exists only as shares at the sites.",
-        Run.State.FAILED: run.reason or "The run failed.",
-        Run.State.CANCELLED: run.reason or "The run was cancelled.",
-    }
-    state = Run.State(run.state)
-    failed = state in (Run.State.FAILED, Run.State.CANCELLED)
-    return Situation(
-        headline=headline_of(study),
-        sentence=sentences[state],
+        headline=headline,
+        sentence=run_in_a_sentence(run, None),
         tone="bad" if failed else "",
         steps=_steps(_RUN, "stopped" if failed else "now"),
     )
 
 
-def _released(study: Study, release: Release) -> Situation:
-    needed = plan_of(study.current).declaration.output_checks
+def _sentence_of_release(release: Release) -> str:
+    needed = plan_of(release.run.version).declaration.output_checks
     checks = release.checks.count()
-    state = Release.State(release.state)
     sentences = {
         Release.State.SEALED: "The result is sealed: it exists only as shares at the sites."
         " The release gate checks whether it may be opened.",
@@ -112,12 +134,17 @@ def _released(study: Study, release: Release) -> Situation:
         Release.State.WITHHELD: release.withheld_reason
         or "The result stays closed. It has cost its privacy budget all the same.",
     }
+    return sentences[Release.State(release.state)]
+
+
+def _released(study: Study, release: Release, headline: Headline) -> Situation:
+    state = Release.State(release.state)
     withheld = state == Release.State.WITHHELD
     over = {Release.State.VISIBLE: "good", Release.State.WITHHELD: "bad"}
     mark = "stopped" if withheld else "done" if state == Release.State.VISIBLE else "now"
     return Situation(
-        headline=headline_of(study),
-        sentence=sentences[state],
+        headline=headline,
+        sentence=_sentence_of_release(release),
         tone=over.get(state, ""),
         steps=_steps(_RELEASE, mark),
     )
@@ -155,9 +182,15 @@ def _reviews(study: Study) -> str:
 
 def _consents(study: Study) -> str:
     consents = consents_of(study.current)
-    missing = [consent.site.slug for consent in consents if not consent.given]
-    given = len(consents) - len(missing)
-    return f"{given} of {len(consents)} sites have consented. Still missing: {', '.join(missing)}."
+    declined = [each.site.slug for each in consents if each.code == "consent_declined"]
+    missing = [each.site.slug for each in consents if not each.given]
+    waiting = [site for site in missing if site not in declined]
+    found = f"{len(consents) - len(missing)} of {len(consents)} sites have consented."
+    if waiting:
+        found += f" Still missing: {', '.join(waiting)}."
+    if declined:
+        found += f" Declined: {', '.join(declined)}; with it the plan cannot run, so amend it."
+    return found
 
 
 _TONES = {

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from accounts.models import Site
 from governance.models import Release
+from governance.render import in_epsilon
 from studies.actions import plan_of
 from studies.plan import StudyPlan
 
@@ -45,17 +46,11 @@ def spending_at(site: Site, plan: StudyPlan) -> Spending | None:
     return Spending(
         site=site.slug,
         data_set=plan.data_set,
-        budget=_in_epsilon(int(registered[plan.data_set]["budget_micro_epsilon"])),
-        spent=_in_epsilon(_spent(site, plan.data_set)),
-        each_run=_in_epsilon(plan.charge_micro_epsilon),
-        all_runs=_in_epsilon(plan.charge_micro_epsilon * plan.max_runs),
+        budget=in_epsilon(int(registered[plan.data_set]["budget_micro_epsilon"])),
+        spent=in_epsilon(_spent(site, plan.data_set)),
+        each_run=in_epsilon(plan.charge_micro_epsilon),
+        all_runs=in_epsilon(plan.charge_micro_epsilon * plan.max_runs),
     )
-
-
-def _in_epsilon(micro: int) -> Decimal:
-    """Return micro-epsilon in epsilon, without zeros at the end."""
-    value = Decimal(micro).scaleb(-6).normalize()
-    return value.quantize(Decimal(1)) if value == value.to_integral() else value
 
 
 def _spent(site: Site, data_set: str) -> int:

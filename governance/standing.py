@@ -70,7 +70,12 @@ def newest_by_member(signed: Iterable[Signed[LastingT]]) -> list[Signed[LastingT
 
 def in_order(signed: Iterable[Signed[LastingT]]) -> list[Signed[LastingT]]:
     """Return `signed` from the oldest to the newest; within one second, what stops comes last."""
-    return sorted(signed, key=lambda item: (item.decision.issued_at, not goes_ahead(item.decision)))
+    return sorted(signed, key=lambda item: age(item.decision))
+
+
+def age(decision: LastingDecision) -> tuple[str, bool]:
+    """Return what orders decisions from the oldest to the newest."""
+    return decision.issued_at, not goes_ahead(decision)
 
 
 def goes_ahead(decision: LastingDecision) -> bool:

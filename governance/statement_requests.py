@@ -15,11 +15,11 @@ from accounts.models import SigningKey, Site, User
 from governance import decisions, policies
 from governance.keys import to_base64url
 from governance.models import ComputationClass, Release
-from governance.queries import current_roster
+from governance.queries import current_roster, newest_consent
 from governance.roster import Roster
 from governance.signatures import Signature
 from governance.statements import Envelope, add_signature, unsigned
-from studies.documents import format_moment
+from studies.documents import format_moment, parse_moment
 from studies.models import Study
 
 
@@ -64,6 +64,7 @@ def request_class_decision(
 def request_review(*, study: Study, decision: str, by: User, comment: str = "") -> StatementRequest:
     """Return the statement by which `by` reviews the current version of `study`."""
     policies.check_can_review(study, by)
+    policies.check_can_renew(study, decision)
     roster = current_roster()
     statement = decisions.StudyApproval(
         **review_fields(study), **_signed_by(by, roster), decision=decision, comment=comment
@@ -74,12 +75,19 @@ def request_review(*, study: Study, decision: str, by: User, comment: str = "") 
 def request_consent(
     *, study: Study, site: Site, decision: str, by: User, comment: str = ""
 ) -> StatementRequest:
-    """Return the statement by which `by` consents, declines or withdraws for `site`."""
+    """Return the statement by which `by` consents, declines or withdraws for `site`.
+
+    It is dated after the decision that stands, which a fast clock may have dated ahead.
+    """
     policies.check_can_consent(study, site, decision, by)
-    roster = current_roster()
+    roster, newest = current_roster(), newest_consent(study, site)
+    signed_by = _signed_by(by, roster)
+    if newest is not None and newest.issued_at >= signed_by["issued_at"]:
+        after = parse_moment(newest.issued_at) + timedelta(seconds=1)
+        signed_by["issued_at"] = format_moment(after)
     statement = decisions.Consent(
         **consent_fields(study),
-        **_signed_by(by, roster),
+        **signed_by,
         site=site.slug,
         decision=decision,
         comment=comment,

@@ -18,7 +18,7 @@ from governance.models import Run
 from governance.offers import offers_for
 from governance.queries import consents_of, current_roster, reviews_shown_to
 from governance.render import Fact, of_plan
-from governance.situation import headline_of, situation_of
+from governance.situation import headlines_of, situation_of
 from governance.spending import spending_at
 from governance.study_story import story_of
 from studies.actions import plan_of
@@ -48,10 +48,12 @@ def studies(request: HttpRequest) -> HttpResponse:
         found = found.filter(state=state)
     if query:
         found = found.filter(Q(title__icontains=query) | Q(identifier=query))
-    page = Paginator(found, STUDIES_ON_A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found.prefetch_related("versions"), STUDIES_ON_A_PAGE).get_page(
+        request.GET.get("page")
+    )
     context = {
         "page": page,
-        "rows": [(study, headline_of(study)) for study in page],
+        "rows": list(zip(page, headlines_of(list(page)), strict=True)),
         "states": Study.State.choices,
         "state": state,
         "query": query,

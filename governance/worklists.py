@@ -3,19 +3,25 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import Max
+from django.utils import timezone
+
 from accounts.models import User
-from accounts.permissions import has_permission
+from accounts.permissions import permissions_of
 from governance import policies
-from governance.models import ComputationClass, Release, Run
-from governance.queries import owner_of, releases_of
+from governance.models import ComputationClass, Release, Run, StudyApproval
+from governance.queries import releases_of
+from governance.situation import Headline, headlines_of
+from governance.states import OWNER, Machine
 from studies.models import Study
 from studies.queries import visible_to
 
-_OVER = [Study.State.REJECTED, Study.State.WITHDRAWN, Study.State.EXPIRED]
 _AUTHORS_TASKS = {
     Study.State.DRAFT: "Finish the draft and submit it",
     Study.State.RETURNED: "Amend the study as the committee asks",
 }
+# A ready study without a run under way or a result says so itself, or through its failed run.
+_MAY_RUN = [Study.State.READY, Run.State.FAILED, Run.State.CANCELLED]
 
 
 @dataclass(frozen=True)
@@ -39,46 +45,92 @@ class Worklist:
 
 
 def waiting_for(user: User) -> Worklist:
-    """Return the person's lists, over the studies and classes that they may see."""
+    """Return the person's lists, over the studies and classes that they may see.
+
+    *Cost* a few queries for all studies, and a few more for each that may wait for this person.
+    """
     worklist = Worklist()
-    if has_permission(user, "class.approve"):
+    person = _Person(user, permissions_of(user), _running_out(user))
+    if "class.approve" in person.permissions:
         worklist.to_do.extend(_classes_to_decide(user))
-    for study in visible_to(user):
-        tasks = tasks_of(study, user)
+    studies = list(visible_to(user).prefetch_related("versions"))
+    for study, headline in zip(studies, headlines_of(studies), strict=True):
+        tasks = _tasks(study, headline, person)
         if tasks:
-            worklist.to_do.extend(_item(study, task) for task in tasks)
-        elif _is_over(study):
-            worklist.done.append(_item(study, study.get_state_display()))
+            worklist.to_do.extend(_item(study, headline, task) for task in tasks)
+        elif headline.owner:
+            worklist.in_progress.append(_item(study, headline, headline.label))
         else:
-            worklist.in_progress.append(_item(study, study.get_state_display()))
+            worklist.done.append(_item(study, headline, headline.label))
     for items in (worklist.to_do, worklist.in_progress, worklist.done):
         items.sort(key=lambda item: item.since, reverse=True)
     return worklist
 
 
-def tasks_of(study: Study, user: User) -> list[str]:
-    """Return what the person has to do about the study now, in plain words."""
-    tasks = []
-    if study.author_id == user.pk:
-        if study.state in _AUTHORS_TASKS:
-            tasks.append(_AUTHORS_TASKS[Study.State(study.state)])
-        succeeded = Run.objects.filter(version=study.current, state=Run.State.SUCCEEDED)
-        if policies.can(policies.check_can_start_run, study, user) and not succeeded.exists():
-            tasks.append("Start a run")
-    if policies.can(policies.check_can_review, study, user):
-        tasks.append("Review the study plan")
-    if study.state == Study.State.APPROVED:
-        tasks.extend(
-            f"Decide about the consent of {site}"
-            for site in study.current.sites.filter(organisation=user.organisation_id)
-            if policies.can(policies.check_can_consent, study, site, "decline", user)
-        )
-    tasks.extend(
+@dataclass(frozen=True)
+class _Person:
+    """Whose lists they are, and what tells quickly that a study does not wait for them."""
+
+    user: User
+    permissions: frozenset[str]
+    running_out: frozenset[int]
+
+
+def _running_out(user: User) -> frozenset[int]:
+    """Return the versions of plans that the person has approved, but soon no longer does."""
+    approvals = StudyApproval.objects.filter(signer=user, decision="approve").values("version")
+    last = approvals.annotate(last=Max("valid_until"))
+    soon = last.filter(last__lte=timezone.now() + policies.RENEWABLE)
+    return frozenset(soon.values_list("version", flat=True))
+
+
+def _tasks(study: Study, headline: Headline, person: _Person) -> list[str]:
+    return [
+        *_authors_tasks(study, headline, person.user),
+        *_reviewers_tasks(study, person),
+        *_stewards_tasks(study, person),
+        *_checkers_tasks(study, headline, person),
+    ]
+
+
+def _authors_tasks(study: Study, headline: Headline, user: User) -> list[str]:
+    if study.author_id != user.pk:
+        return []
+    if study.state in _AUTHORS_TASKS:
+        return [_AUTHORS_TASKS[Study.State(study.state)]]
+    may_run = headline.state in _MAY_RUN and policies.can(policies.check_can_start_run, study, user)
+    return ["Start a run"] if may_run else []
+
+
+def _reviewers_tasks(study: Study, person: _Person) -> list[str]:
+    blinded = study.state in policies.BLINDED
+    if "study.review" not in person.permissions or not (
+        blinded or study.current.pk in person.running_out
+    ):
+        return []
+    if not policies.can(policies.check_can_review, study, person.user):
+        return []
+    return ["Review the study plan" if blinded else "Renew your approval of the study plan"]
+
+
+def _stewards_tasks(study: Study, person: _Person) -> list[str]:
+    if "consent.sign" not in person.permissions or study.state != Study.State.APPROVED:
+        return []
+    return [
+        f"Decide about the consent of {site}"
+        for site in study.current.sites.filter(organisation=person.user.organisation_id)
+        if policies.can(policies.check_can_consent, study, site, "decline", person.user)
+    ]
+
+
+def _checkers_tasks(study: Study, headline: Headline, person: _Person) -> list[str]:
+    if "output.check" not in person.permissions or headline.state != Release.State.OPENED:
+        return []
+    return [
         f"Check the output of {release.run}"
         for release in releases_of(study).filter(state=Release.State.OPENED)
-        if policies.can(policies.check_can_check_output, release, user)
-    )
-    return tasks
+        if policies.can(policies.check_can_check_output, release, person.user)
+    ]
 
 
 def _classes_to_decide(user: User) -> list[Item]:
@@ -88,25 +140,19 @@ def _classes_to_decide(user: User) -> list[Item]:
             text="Decide about the computation class",
             link=f"/classes/{proposed.name}/{proposed.version}/",
             since=proposed.state_since,
-            owner="With: governance committee",
+            owner=OWNER[Machine.CLASS, proposed.state],
         )
-        for proposed in ComputationClass.objects.filter(state=ComputationClass.State.PROPOSED)
-        if not proposed.approvals.filter(signer=user).exists()
+        for proposed in ComputationClass.objects.filter(
+            state=ComputationClass.State.PROPOSED
+        ).exclude(approvals__signer=user)
     ]
 
 
-def _item(study: Study, text: str) -> Item:
+def _item(study: Study, headline: Headline, text: str) -> Item:
     return Item(
         title=study.title,
         text=text,
         link=f"/studies/{study.identifier}/",
-        since=study.state_since,
-        owner=owner_of(study),
+        since=headline.since,
+        owner=headline.owner,
     )
-
-
-def _is_over(study: Study) -> bool:
-    if study.state in _OVER:
-        return True
-    ended = [Release.State.VISIBLE, Release.State.WITHHELD]
-    return study.state == Study.State.READY and releases_of(study).filter(state__in=ended).exists()

@@ -55,7 +55,7 @@ class Studies(generics.ListAPIView[Study]):
     serializer_class = StudySerializer
 
     def get_queryset(self) -> QuerySet[Study]:
-        return visible_to(signed_in(self.request))
+        return visible_to(signed_in(self.request)).prefetch_related("versions")
 
     @extend_schema(request=PlanSerializer, responses={201: StudySerializer})
     def post(self, request: Request) -> Response:

@@ -20,6 +20,8 @@ from typing import Any, Literal, TypeAlias
 
 import jsonschema
 
+from studies.documents import COLUMN
+
 Domain: TypeAlias = Literal["condition_occurrence", "drug_era"]
 
 _CONCEPTS = {
@@ -29,7 +31,7 @@ _CONCEPTS = {
     "maxItems": 10_000,
     "uniqueItems": True,
 }
-_AGE_LIKE = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+_BOUND = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
 _CRITERION = {
     "oneOf": [
         {
@@ -52,9 +54,9 @@ _CRITERION = {
             "type": "object",
             "properties": {
                 "kind": {"const": "column"},
-                "column": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.]{0,63}$"},
-                "at_least": _AGE_LIKE,
-                "at_most": _AGE_LIKE,
+                "column": COLUMN,
+                "at_least": _BOUND,
+                "at_most": _BOUND,
                 "equals": {"type": "string", "minLength": 1, "maxLength": 200},
             },
             "required": ["kind", "column"],

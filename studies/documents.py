@@ -26,6 +26,7 @@ _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Building blocks for the schemas beside each parser.
 DIGEST: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+COLUMN: Schema = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.]{0,63}$"}
 KEY_HEX: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 MOMENT: Schema = {"type": "string", "pattern": "^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z$"}
 IDENTIFIER: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}

@@ -35,8 +35,8 @@ class Study(models.Model):
 
     @property
     def current(self) -> "StudyVersion":
-        """Return the newest version of the plan."""
-        return self.versions.latest("number")
+        """Return the newest version of the plan. *Cost* a query, unless versions are prefetched."""
+        return max(self.versions.all(), key=lambda version: version.number)
 
 
 class StudyVersion(models.Model):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ _TRIED = ("0.1", "0.25", "0.5", "1", "2", "4")
 
 @dataclass(frozen=True)
 class NoiseForecast:
-    """The noise at one epsilon. *Units* persons; the charge is in micro-epsilon, at each site.
+    """The noise at one epsilon. *Units* persons.
 
     `per_number` is the noise's standard deviation in one number of the opened table, `half_width`
     the half-width of the 95% interval that it alone gives.
@@ -26,7 +25,6 @@ class NoiseForecast:
     epsilon: str
     per_number: float
     half_width: int
-    charge_micro_epsilon: int
     chosen: bool = False
 
 
@@ -42,15 +40,13 @@ def forecast(
 
     *Raises* ValueError for an epsilon, or so few sites, that no run can have.
     """
-    sensitivity = max(output.sensitivity for output in declaration.outputs)
     exact = epsilon_from_decimal(epsilon)
-    event = DiscreteLaplace(exact, sensitivity * max_sites_per_person)
+    event = DiscreteLaplace(exact, declaration.sensitivity * max_sites_per_person)
     shared = {"parties": sites, "collusion_bound": declaration.noise_collusion_bound}
     return NoiseForecast(
         epsilon=epsilon,
         per_number=mechanisms.standard_deviation(event, **shared),
         half_width=mechanisms.interval_half_width(0.95, event, **shared),
-        charge_micro_epsilon=math.ceil(exact * 1_000_000),
         chosen=chosen,
     )
 

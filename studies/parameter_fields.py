@@ -12,9 +12,10 @@ from typing import Any
 from django import forms
 
 from studies.catalogue import Declaration
+from studies.documents import COLUMN
 
 PREFIX = "parameter_"
-COLUMN_PATTERN = "^[A-Za-z][A-Za-z0-9_.]{0,63}$"
+COLUMN_PATTERN = str(COLUMN["pattern"])
 COLUMN_EXPLAINED = "A column's name begins with a letter; then letters, digits, _ and . may follow."
 COLUMNS_LIST = "known-columns"
 """The id of the page's list of columns that the sites' agents have registered."""

@@ -21,10 +21,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil
 from typing import Any
 
 from audit import canonical
+from dp.accountant import micro_epsilon
+from dp.events import DiscreteLaplace
 from studies import catalogue, cohorts
 from studies.catalogue import Declaration
 from studies.cohorts import CohortDefinition
@@ -167,12 +168,22 @@ class StudyPlan:
         return catalogue.get(self.class_reference.name, self.class_reference.version)
 
     @property
+    def event(self) -> DiscreteLaplace:
+        """The privacy event of one opening.
+
+        A person at several sites moves the table once at each, so the sensitivity is the class's
+        times `max_sites_per_person`.
+        """
+        sensitivity = self.declaration.sensitivity * self.max_sites_per_person
+        return DiscreteLaplace(self.epsilon, sensitivity)
+
+    @property
     def charge_micro_epsilon(self) -> int:
         """What one run costs each site's budget: epsilon for every opening, rounded up.
 
         A person at several sites (`max_sites_per_person`) raises the noise, not the charge.
         """
-        return ceil(self.epsilon * 1_000_000) * len(self.openings)
+        return micro_epsilon(self.event) * len(self.openings)
 
     @property
     def is_rehearsal(self) -> bool:

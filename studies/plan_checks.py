@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from dp.mechanisms import LARGEST_SCALE
 from studies import catalogue, cohorts
 from studies.catalogue import Declaration, ParameterError
 from studies.cohorts import CohortError
@@ -60,8 +61,12 @@ def _bound_problems(value: Mapping[str, Any], declaration: Declaration) -> list[
         problem = str(error).removeprefix(f"{error.field}: ")
         problems.append(_problem(f"$.parameters.{error.field}", problem, "another value"))
     epsilon, most = value["privacy"]["epsilon"], declaration.maximum_epsilon
+    sensitivity = declaration.sensitivity * value["max_sites_per_person"]
     if not 0 < Fraction(epsilon) <= Fraction(most):
         problems.append(_problem("$.privacy.epsilon", f"more than 0 and at most {most}", epsilon))
+    elif Fraction(epsilon) * LARGEST_SCALE < sensitivity:
+        least = f"at least {sensitivity} / {LARGEST_SCALE}: under more noise no result can be read"
+        problems.append(_problem("$.privacy.epsilon", least, epsilon))
     if len(value["sites"]) < declaration.minimum_sites:
         expected = f"at least {declaration.minimum_sites} sites for {declaration.identifier}"
         problems.append(_problem("$.sites", expected, str(len(value["sites"]))))

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.errors import InvalidFieldsError
+from accounts.errors import ActionRefusedError, InvalidFieldsError
 from accounts.models import Site, User
 from audit import log
 from audit.entry import Entry
@@ -15,8 +15,9 @@ from governance.actions.studies import lock
 from governance.decisions import Consent as ConsentDecision
 from governance.models import Consent
 from governance.moves import move_study
-from governance.queries import consents_of, current_roster
+from governance.queries import consents_of, current_roster, newest_consent
 from governance.signed import SignedStatement, read_signed
+from governance.standing import age
 from governance.statement_requests import consent_fields
 from governance.states import START, Actor, Machine, transition
 from studies.documents import parse_moment
@@ -51,6 +52,7 @@ def sign_consent(*, study: Study, envelope: Mapping[str, Any], by: User | None) 
     if site is None:
         raise InvalidFieldsError({"site": f"There is no site called {signed.decision.site}."})
     policies.check_can_consent(locked, site, signed.decision.decision, signed.signer)
+    _check_newest(locked, site, signed.decision)
     entry = _record(locked, site, signed)
     stored = Consent.objects.create(
         version=locked.current,
@@ -62,6 +64,17 @@ def sign_consent(*, study: Study, envelope: Mapping[str, Any], by: User | None) 
     _follow(locked, entry)
     study.state = locked.state
     return stored
+
+
+def _check_newest(study: Study, site: Site, decision: ConsentDecision) -> None:
+    """Raise for a decision dated before the one that stands: it would change nothing."""
+    newest = newest_consent(study, site)
+    if newest is not None and age(decision) < age(newest):
+        raise ActionRefusedError(
+            "statement_out_of_date",
+            f"This statement is dated {decision.issued_at}, before the decision of {site} that"
+            f" stands ({newest.issued_at}), so it would not count. Ask for it again and sign that.",
+        )
 
 
 def _record(study: Study, site: Site, signed: SignedStatement[ConsentDecision]) -> Entry:

@@ -45,6 +45,8 @@ def submit_study(*, study: Study, by: User) -> None:
 def review_study(*, study: Study, envelope: Mapping[str, Any], by: User) -> StudyApproval:
     """Return the stored review; the study moves when enough reviews are in.
 
+    A study that has been approved stays so: then an approval is renewed.
+
     *Raises* StatementError, NotPermittedError, ActionRefusedError.
     """
     locked = lock(study)
@@ -59,6 +61,7 @@ def review_study(*, study: Study, envelope: Mapping[str, Any], by: User) -> Stud
         by=by,
         now=now,
     )
+    policies.check_can_renew(locked, signed.decision.decision)
     version = locked.current
     entry = log.append(
         "study.review_signed",
@@ -73,13 +76,18 @@ def review_study(*, study: Study, envelope: Mapping[str, Any], by: User) -> Stud
         log_index=entry.index,
         **signed.row,
     )
-    outcome = review_outcome_of(version, roster, now)
-    target, tell = _MOVES.get(outcome, (None, None))
-    if target is not None and tell is not None and target != locked.state:
-        move_study(locked, target, actor=Actor.SYSTEM)
-        tell(locked)
+    if locked.state in policies.BLINDED:
+        _follow(locked, review_outcome_of(version, roster, now))
     study.state = locked.state
     return stored
+
+
+def _follow(study: Study, outcome: Outcome) -> None:
+    """Move the study as its reviews have it."""
+    target, tell = _MOVES.get(outcome, (None, None))
+    if target is not None and tell is not None and target != study.state:
+        move_study(study, target, actor=Actor.SYSTEM)
+        tell(study)
 
 
 @transaction.atomic

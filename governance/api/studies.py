@@ -20,7 +20,6 @@ from governance.models import Run
 from governance.queries import (
     consents_of,
     current_roster,
-    owner_of,
     releases_of,
     reviews_shown_to,
 )
@@ -38,6 +37,7 @@ from governance.serializers import (
     StatementRequestSerializer,
     StudyDetailSerializer,
 )
+from governance.situation import headline_of
 from studies.actions import plan_of, save_draft
 from studies.api import sent_plan, study_or_404
 from studies.models import Study
@@ -201,7 +201,7 @@ def described(study: Study, user: User) -> Response:
     runs = Run.objects.filter(version__study=study).select_related("requested_by__organisation")
     body = {
         **StudySerializer(study).data,
-        "owner": owner_of(study),
+        "owner": headline_of(study).owner,
         "plan": plan_of(study.current).to_json(),
         "versions": VersionSerializer(study.versions.order_by("number"), many=True).data,
         "reviews": ReviewsSerializer(_reviews(study, user)).data if submitted else None,
@@ -216,7 +216,7 @@ def described(study: Study, user: User) -> Response:
 def _reviews(study: Study, user: User) -> dict[str, Any]:
     version = study.current
     return {
-        "received": version.approvals.count(),
+        "received": version.approvals.values("signer").distinct().count(),
         "needed": current_roster().rules.study_approvals.approvals,
         "shown": reviews_shown_to(user, version),
     }

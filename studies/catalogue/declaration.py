@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias, cast
 import jsonschema
 
 from audit import canonical
-from dp.events import epsilon_from_decimal
 
 Parameters: TypeAlias = Mapping[str, Any]
 OutputKind: TypeAlias = Literal[
@@ -114,6 +113,11 @@ class Declaration:
         """Return the name by which plans call the class, for example ``kaplan-meier/1``."""
         return f"{self.name}/{self.version}"
 
+    @property
+    def sensitivity(self) -> int:
+        """Return how far one person at one site can move the noised table, in L1."""
+        return max(output.sensitivity for output in self.outputs)
+
     def to_json(self) -> dict[str, Any]:
         """Return the class document: what the committee signs, as canonical JSON values."""
         return {
@@ -151,20 +155,6 @@ class Declaration:
         if error is not None:
             raise ParameterError(_field(error), _problem(error))
         self.further_checks(parameters)
-
-    def validate_epsilon(self, epsilon: str) -> None:
-        """Return when `epsilon`, a decimal string, is positive and within the class's maximum.
-
-        *Raises* ParameterError.
-        """
-        try:
-            value = epsilon_from_decimal(epsilon)
-        except ValueError:
-            raise ParameterError("epsilon", "expected a positive decimal such as 0.5") from None
-        if value > epsilon_from_decimal(self.maximum_epsilon):
-            raise ParameterError(
-                "epsilon", f"expected at most {self.maximum_epsilon}, got {epsilon}"
-            )
 
     def cells(self, parameters: Parameters) -> int:
         """Return the length of the vector that every site shares."""

@@ -6,17 +6,16 @@ from typing import Any
 
 from studies.catalogue.declaration import Card, Declaration, ParameterError, Parameters
 from studies.catalogue.kaplan_meier_outputs import ECHOES, OUTPUTS
-
-_COLUMN = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.]{0,63}$"}
+from studies.documents import COLUMN
 
 PARAMETER_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Parameters of kaplan-meier/1",
     "type": "object",
     "properties": {
-        "time": {"description": "Column with the time to event or censoring.", **_COLUMN},
-        "event": {"description": "Column that is 1 for the event, 0 for censored.", **_COLUMN},
-        "group": {"description": "Column that says which group a person is in.", **_COLUMN},
+        "time": {"description": "Column with the time to event or censoring.", **COLUMN},
+        "event": {"description": "Column that is 1 for the event, 0 for censored.", **COLUMN},
+        "group": {"description": "Column that says which group a person is in.", **COLUMN},
         "groups": {
             "description": "The groups to compare: the column's value, and what to call it.",
             "type": "array",

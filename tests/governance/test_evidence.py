@@ -373,6 +373,23 @@ def test_the_authors_own_approval_is_never_counted():
     assert "other than the author, and has 1 of 1" in refusal.sentence
 
 
+def test_the_authors_own_consent_is_never_counted_and_their_withdrawal_is():
+    """The PI is also the steward of their site: nobody consents to their own study."""
+    ines = Person("m-ines", "Ines", "alder-hospital", ("pi", "steward"))
+    consortium = Consortium(people=(ines, *(p for p in PEOPLE if p.id != "m-ines")))
+
+    def decided(decision, *others):
+        own = consortium.consent("alder", PLAN, signer="m-ines", decision=decision, issued_at=LATER)
+        rest = tuple(consortium.consent(site, PLAN) for site in ("birch", "cedar"))
+        return dataclasses.replace(consortium.evidence(PLAN), consents=(own, *rest, *others))
+
+    own_only = refused(decided("consent"), pinned=consortium.pinned)
+    assert (own_only.code, own_only.site) == ("consent_missing", "alder")
+    by_another = consortium.consent("alder", PLAN)
+    stopped = refused(decided("withdraw", by_another), pinned=consortium.pinned)
+    assert (stopped.code, stopped.site) == ("consent_withdrawn", "alder")
+
+
 def test_who_has_left_the_committee_counts_no_more():
     stayed = tuple(
         dataclasses.replace(person, roles=("auditor",)) if person.id == "m-carl" else person

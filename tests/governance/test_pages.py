@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from governance.advice import ADVICE
@@ -158,6 +160,30 @@ def test_the_list_finds_by_state_and_by_title(house: House) -> None:
     assert [
         study.title for study, _ in browser(house.people["m-ruth"]).get("/studies/").context["rows"]
     ] == ["Beta"]
+
+
+@pytest.mark.parametrize("address", ["/", "/studies/", "/api/v1/studies/"])
+def test_a_longer_list_costs_no_more_queries(house: House, address: str) -> None:
+    """Of studies that wait for nobody here: each that does may ask its own policies."""
+
+    def queries(member: str) -> int:
+        client = browser(house.people[member])
+        client.get(address)  # the first visit of a session writes it
+        with CaptureQueriesContext(connection) as counted:
+            assert client.get(address).status_code == 200
+        return len(counted)
+
+    def settle() -> None:
+        opened(house, "visible")
+        rejected = house.study_in_review()
+        for reviewer in ("m-ruth", "m-carl"):
+            house.review(rejected, reviewer, "reject")
+
+    members = ("m-ines", "m-ruth", "m-ada", "m-olga", "m-aude")
+    settle()
+    before = {member: queries(member) for member in members}
+    settle()
+    assert {member: queries(member) for member in members} == before
 
 
 def test_a_study_that_does_not_concern_one_is_as_if_it_were_not_there(house: House) -> None:

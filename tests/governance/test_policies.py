@@ -10,7 +10,9 @@ from accounts.errors import ActionRefusedError
 from accounts.models import Site
 from governance import actions, policies
 from governance.models import ComputationClass, Release, Run
-from governance.worklists import tasks_of, waiting_for
+from governance.queries import consents_of
+from governance.worklists import waiting_for
+from studies.actions import plan_of
 from studies.documents import format_moment
 from tests.factories import portal
 from tests.factories.portal import House
@@ -54,6 +56,45 @@ def test_reviewing(house: House) -> None:
     assert code_of(lambda: policies.check_can_review(draft, ruth)) == "wrong_state"
 
 
+def a_minute_later() -> dict[str, str]:
+    """Return the dates of a statement that is not, word for word, one signed just now."""
+    issued_at = timezone.now() + timedelta(minutes=1)
+    return {
+        "issued_at": format_moment(issued_at),
+        "valid_until": format_moment(issued_at + timedelta(days=30)),
+    }
+
+
+def test_an_approval_is_renewed_when_it_runs_out_within_a_week(house: House) -> None:
+    study, ruth, rosa = house.ready_study(), house.people["m-ruth"], house.people["m-rosa"]
+    assert code_of(lambda: policies.check_can_review(study, ruth)) == "signed_already"
+    week = timezone.now() + policies.RENEWABLE
+    study.current.approvals.update(valid_until=week)
+    assert code_of(lambda: policies.check_can_review(study, ruth)) == ""
+    assert code_of(lambda: policies.check_can_review(study, rosa)) == "wrong_state"
+    # Who has approved and now thinks otherwise: the study is past its review.
+    assert code_of(lambda: house.review(study, "m-carl", "reject")) == "renewal_only"
+    renewed = house.consortium.review("m-ruth", plan_of(study.current), **a_minute_later())
+    actions.review_study(study=study, envelope=renewed.to_json(), by=ruth)
+    assert code_of(lambda: policies.check_can_review(study, ruth)) == "signed_already"
+    study.refresh_from_db()
+    assert study.state == study.State.READY
+
+
+def test_an_approved_class_is_approved_again_by_whoever_has_no_lasting_approval(
+    house: House,
+) -> None:
+    found, check = ComputationClass.objects.get(), policies.check_can_decide_class
+    ruth, rosa = house.people["m-ruth"], house.people["m-rosa"]
+    assert code_of(lambda: check(found, "approve", ruth)) == "signed_already"
+    assert code_of(lambda: check(found, "approve", rosa)) == ""
+    found.approvals.update(valid_until=timezone.now() + policies.RENEWABLE)
+    renewed = house.consortium.class_decision("m-ruth", **a_minute_later())
+    actions.sign_class_decision(computation_class=found, envelope=renewed.to_json(), by=ruth)
+    assert code_of(lambda: check(found, "approve", ruth)) == "signed_already"
+    assert found.approvals.count() == 3
+
+
 def test_an_author_decides_nothing_about_their_own_study(house: House) -> None:
     """Whatever roles they hold besides: reviewer, steward, output checker."""
     from accounts.actions import grant_role
@@ -87,6 +128,22 @@ def test_consenting(house: House) -> None:
     assert code_of(lambda: check(study, alder, "withdraw", ada)) == "site_not_in_plan"
     in_review = house.study_in_review()
     assert code_of(lambda: check(in_review, alder, "consent", ada)) == "wrong_state"
+
+
+def test_a_withdrawal_stops_a_consent_that_a_fast_clock_has_dated_ahead(house: House) -> None:
+    study, ada = house.approved_study(), house.people["m-ada"]
+    signed = house.consortium.consent("alder", plan_of(study.current), **a_minute_later())
+    actions.sign_consent(study=study, envelope=signed.to_json(), by=ada)
+    # What is dated before the consent would be stored, logged, and stop nothing.
+    now = format_moment(timezone.now())
+    early = {"decision": "withdraw", "issued_at": now, "valid_until": now}
+    earlier = house.consortium.consent("alder", plan_of(study.current), **early).to_json()
+    sign = actions.sign_consent
+    assert code_of(lambda: sign(study=study, envelope=earlier, by=ada)) == "statement_out_of_date"
+    house.consent(study, "alder", "withdraw")
+    assert not consents_of(study.current)[0].given
+    house.consent(study, "alder")
+    assert consents_of(study.current)[0].given
 
 
 def test_amending_and_withdrawing_wait_for_the_run(house: House) -> None:
@@ -142,4 +199,4 @@ def test_lists_say_what_waits_for_whom(house: House) -> None:
     assert to_do("m-olga") == [f"Check the output of {run}"]
     Release.objects.filter(pk=release.pk).update(state=Release.State.VISIBLE)
     assert [item.title for item in waiting_for(house.pi).done] == [study.title]
-    assert tasks_of(study, house.people["m-olga"]) == []
+    assert to_do("m-olga") == []

@@ -221,6 +221,15 @@ def test_what_is_opened_is_never_withheld_by_a_site(opened: House) -> None:
 
 
 def test_the_digest_covers_numbers_and_result() -> None:
-    digest = gate.result_digest([2**53], {"curve": [0.5]})
-    assert digest != gate.result_digest([2**53 + 1], {"curve": [0.5]})
-    assert digest != gate.result_digest([2**53], {"curve": [0.25]})
+    digest = gate.result_digest([2**53], {"curve": [0.5]}, salt="5a")
+    assert digest != gate.result_digest([2**53 + 1], {"curve": [0.5]}, salt="5a")
+    assert digest != gate.result_digest([2**53], {"curve": [0.25]}, salt="5a")
+
+
+def test_a_hidden_number_cannot_be_found_by_trying(opened: House) -> None:
+    """The digest is shown and logged; who reads the rest could else try every small number."""
+    release = opened.release
+    noised, result, digest = release.noised, release.result, release.result_digest
+    assert len(bytes.fromhex(release.salt)) == 32
+    assert digest == gate.result_digest(noised, result, salt=release.salt)
+    assert digest != gate.result_digest(noised, result, salt="")

@@ -29,7 +29,7 @@ def test_a_plan_says_what_it_asks_costs_and_reveals():
         "everyone in the data set",
         "alder, birch, cedar",
         "epsilon 2 for each opening (first, last)",
-        "costs each site 4000000 micro-epsilon, all 3 of its runs 12000000",
+        "costs each site epsilon 4, all 3 of its runs 12",
         "at 3 sites; the noise grows",
         PLAN.expires_at,
     ):

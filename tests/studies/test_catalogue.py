@@ -132,17 +132,6 @@ def test_a_laxer_small_number_threshold_is_refused() -> None:
     assert refused.value.field == "suppress_below"
 
 
-@pytest.mark.parametrize("epsilon", ["0", "-1", "2.000000001", "1e0", "two", "", "0x1"])
-def test_an_epsilon_outside_the_class_is_refused(epsilon: str) -> None:
-    with pytest.raises(ParameterError, match="epsilon"):
-        KAPLAN_MEIER.validate_epsilon(epsilon)
-
-
-@pytest.mark.parametrize("epsilon", ["2", "0.5", "2.0"])
-def test_an_epsilon_within_the_class_is_allowed(epsilon: str) -> None:
-    KAPLAN_MEIER.validate_epsilon(epsilon)
-
-
 @pytest.mark.parametrize(("sites", "sent"), [(2, 384), (3, 768), (10, 3456)])
 def test_the_forecast_follows_the_parameters(sites: int, sent: int) -> None:
     forecast = KAPLAN_MEIER.forecast(demo_parameters(), sites)

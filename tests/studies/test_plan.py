@@ -106,6 +106,14 @@ def test_epsilon_is_a_positive_decimal_within_the_class(epsilon):
     assert "$.privacy.epsilon" in problems_of(privacy=privacy)
 
 
+def test_an_epsilon_that_no_site_could_draw_noise_for_is_no_plan():
+    """Else everybody would approve and consent, and every site would abort."""
+    privacy = {"currency": "micro-epsilon", "epsilon": "0.0001"}
+    assert StudyPlan.build({**GENUINE, "privacy": privacy})
+    problems = problems_of(privacy=privacy, max_sites_per_person=3)
+    assert "at least 3 / 16384" in problems["$.privacy.epsilon"].expected
+
+
 def test_every_problem_is_listed_at_once():
     problems = problems_of(
         parameters={},

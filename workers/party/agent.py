@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from workers.party import redaction
@@ -35,6 +35,7 @@ from workers.transport.control import (
     format_message,
     parse_message,
 )
+from workers.transport.dialling import Dial
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Agent:
         """Hold one connection until it breaks; return whether the portal had welcomed it."""
         welcomed = False
         try:
-            async with connect(
+            async with Dial(
                 self.home.websocket_url(PATH),
                 ssl=self.home.ssl_context(),
                 proxy=True,

@@ -68,6 +68,14 @@ def get(transaction: Transaction, run: str, attempt: int) -> Attempt:
     return found
 
 
+def newest(transaction: Transaction, run: str) -> int:
+    """Return the number of the newest attempt of a run that this site has heard of, or 0."""
+    row = transaction.execute(
+        "SELECT coalesce(max(attempt), 0) FROM attempts WHERE run = ?", (run,)
+    ).fetchone()
+    return int(row[0])
+
+
 def unfinished(transaction: Transaction, *, run: str | None = None) -> list[Attempt]:
     """Return the attempts, of one run or of all, that something can still follow."""
     rows = transaction.execute(

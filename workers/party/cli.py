@@ -91,9 +91,13 @@ def _add_setting_up(verbs: Verbs) -> None:
     register.add_argument("--format", required=True, choices=["csv", "omop-csv"])
     register.add_argument("--path", required=True, type=Path, help="the file, or OMOP folder")
     register.add_argument("--budget", required=True, help="epsilon that all studies may ever spend")
-    register.add_argument("--person-column", help="csv: the column that tells persons apart")
+    register.add_argument(
+        "--person-column",
+        help="csv: the column that tells persons apart; without it every row is a person, and a "
+        "person with several rows is not fully protected by the noise",
+    )
     policy = _add(verbs, "policy", commands.policy, "show this site's own policy, or change it")
-    policy.add_argument("--maximum-epsilon", help="the most that one study may ask for, like 2")
+    policy.add_argument("--maximum-epsilon", help="the most that one run may spend, like 2")
     policy.add_argument("--minimum-cohort", type=int, help="the fewest persons to consent with")
     policy.add_argument("--class", dest="classes", action="append", help="permit NAME/VERSION")
     policy.add_argument(

@@ -130,8 +130,8 @@ def noise_of(plan: StudyPlan, manifest: RunManifest) -> npt.NDArray[np.int64] | 
     if manifest.noise == "off":
         return None
     declaration = plan.declaration
-    sensitivity = max(output.sensitivity for output in declaration.outputs)
-    event = DiscreteLaplace(plan.epsilon, sensitivity * plan.max_sites_per_person)
+    sensitivity = declaration.sensitivity * plan.max_sites_per_person
+    event = DiscreteLaplace(plan.epsilon, sensitivity)
     needed = mechanisms.shares_needed(len(manifest.parties), declaration.noise_collusion_bound)
     return noise.noise_share(
         declaration.cells(plan.parameters),

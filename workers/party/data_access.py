@@ -73,8 +73,12 @@ def examine(*, format_: str, path: Path, person_column: str | None) -> Location:
                 for name, cell in zip(names, row, strict=True):
                     numeric[name] = numeric[name] and (not cell or _is_number(cell))
         types = {name: "number" if numeric[name] else "text" for name in names}
-        if person_column is not None and person_column not in types:
-            raise DataError(f"{path.name} has no column {person_column!r} to tell persons apart")
+        if person_column is not None:
+            if person_column not in types:
+                raise DataError(
+                    f"{path.name} has no column {person_column!r} to tell persons apart"
+                )
+            types[person_column] = "text"  # long numbers that differ may be one float
     location = Location(format_, path, types, person_column)
     load(location)
     return location
@@ -90,6 +94,8 @@ def column_names(location: Location) -> list[str]:
 def load(location: Location) -> SiteData:
     """Return the data at `location`, one row per person.
 
+    *Security*: of a CSV file without a person column every row is taken for a person. If one has
+    several, the noise covers a row and not the person; nothing here can tell.
     *Raises* DataError naming file, row and column, never a value.
     """
     if location.format == "csv":

@@ -23,6 +23,13 @@ class PortalError(PartyError):
     """The portal cannot be reached, or it declined; the message says what it said."""
 
 
+class _OneHost(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: whoever holds the portal must not send us about our own network."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """Return no request to go on with, so that the redirect is an error."""
+
+
 def enrol(home: SiteHome, token: str) -> None:
     """Make the site's identity key known to the portal. *Raises* PortalError."""
     site = home.configuration.site
@@ -38,7 +45,9 @@ def request(home: SiteHome, path: str, body: dict[str, str] | None = None) -> di
     """
     url = home.configuration.portal_url + path
     context = home.ssl_context()
-    handlers = [] if context is None else [urllib.request.HTTPSHandler(context=context)]
+    handlers: list[urllib.request.BaseHandler] = [_OneHost()]
+    if context is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=context))
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(  # noqa: S310 the configuration allows http and https only
         url, data=data, headers={"Content-Type": "application/json", "Accept": "application/json"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from studies.plan import StudyPlan
 from workers.party.documents import check_document
 
 _SCHEMA = {
@@ -29,10 +30,11 @@ _SCHEMA = {
 class Policy:
     """What this site permits.
 
-    A study may spend at most `maximum_epsilon` and must use one of `classes` ("name/version").
-    Where `require_local_consent` holds, only a consent signed at the site counts, never one
-    signed in the portal's pages. A cohort of fewer than `minimum_cohort` persons contributes
-    zeros and noise, never a visible refusal, for a refusal that depends on data is a leak.
+    One run may spend at most `maximum_epsilon`, over all openings, and its class must be one of
+    `classes` ("name/version"). Where `require_local_consent` holds, only a consent signed at the
+    site counts, never one signed in the portal's pages. With a cohort of fewer than
+    `minimum_cohort` persons nobody consents at the site; once consented, no message depends on
+    the number (ADR 9).
     """
 
     maximum_epsilon: str = "2"
@@ -55,13 +57,14 @@ class Policy:
             "require_local_consent": self.require_local_consent,
         }
 
-    def objection(self, *, class_key: str, epsilon: Fraction) -> str | None:
+    def objection(self, plan: StudyPlan) -> str | None:
         """Return in one sentence why a study is against this policy; None when it is not."""
+        class_key, epsilon = plan.declaration.identifier, plan.epsilon * len(plan.openings)
         if class_key not in self.classes:
             return f"This site's policy does not permit the computation class {class_key}."
         if epsilon > Fraction(self.maximum_epsilon):
             return (
-                f"This site's policy permits an epsilon of at most {self.maximum_epsilon}; "
+                f"This site's policy permits an epsilon of at most {self.maximum_epsilon} a run; "
                 f"the plan asks for {float(epsilon):g}."
             )
         return None

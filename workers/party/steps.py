@@ -56,6 +56,8 @@ class Desk:
 def invitation(desk: Desk, message: Message) -> Message:
     """Verify the study, make a key for this attempt only, and offer it."""
     run, number = message["run"], message["attempt"]
+    if attempts.newest(desk.transaction, run) > number:
+        raise refusal("attempt_superseded")
     evidence = Evidence.parse(message["evidence"])
     study = verification.check_study(desk.home, desk.transaction, evidence, now=desk.now)
     plan = study.plan

@@ -103,13 +103,16 @@ def decide(home: SiteHome, wish: Wish, key: Ed25519PrivateKey, *, now: datetime)
     """Sign a decision on a plan, keep it, and stop what a withdrawal stops.
 
     The agent sends it to the portal; at this site it counts from now on, whatever the portal does.
-    *Raises* StewardError for someone else's key or a cohort too small to consent with.
+    *Raises* StewardError for someone else's key, the author's own consent, or a cohort too small
+    to consent with.
     """
     member, roster = steward_of(home, key)
     plan, site = wish.plan, home.configuration.site
     if site not in plan.sites:
         raise StewardError(f"{site} is not among the sites of this plan")
     if wish.decision == "consent":
+        if member.id == plan.author:
+            raise StewardError("nobody consents to their own study: ask another data steward")
         counted, needed = cohort_report(home, plan).counted, smallest_cohort(home, plan)
         if counted < needed:
             raise StewardError(
@@ -157,7 +160,7 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 def _facts_of_site(home: SiteHome, plan: StudyPlan) -> list[Fact]:
     found = data_sets.registered(home, plan.data_set)
-    objection = home.policy.objection(class_key=plan.declaration.identifier, epsilon=plan.epsilon)
+    objection = home.policy.objection(plan)
     facts = [
         Fact("This site's policy", objection or "permits it"),
         Fact("This site's data set", "not registered" if found is None else str(found["kind"])),

@@ -96,6 +96,7 @@ CREATE TABLE charges (
     state TEXT NOT NULL CHECK (state IN ('reserved', 'committed', 'released')),
     PRIMARY KEY (run, attempt)
 );
+CREATE UNIQUE INDEX a_run_is_charged_once ON charges (run) WHERE state <> 'released';
 CREATE TRIGGER charges_stay_under_the_cap BEFORE INSERT ON charges
 WHEN NEW.state <> 'reserved' OR NEW.amount
     + (SELECT coalesce(sum(amount), 0) FROM charges

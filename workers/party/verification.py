@@ -9,16 +9,18 @@ with one code and one sentence; it changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from governance.decisions import Consent
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence, Verified, check_consented, check_may_run
 from governance.keys import Key
 from governance.registers import DataSetRegister
 from governance.roster import Roster
 from governance.run_statements import KeyOffer, OfferedDataSet, RunAcceptance, RunManifest
+from governance.standing import CLOCK_SKEW, goes_ahead
 from governance.statements import Envelope, verify
 from studies.documents import parse_moment
 from studies.plan import StudyPlan
@@ -51,21 +53,21 @@ def check_study(
 ) -> Study:
     """Return the study of `evidence`, once committee, consents, policy and data set allow it.
 
-    The site's own consents and withdrawals are added to what the portal sent, so that a
-    withdrawal signed here holds even if the portal hides it.
+    The site's own consents and withdrawals are added to what the portal sent, all of them: what
+    the portal sent under the same digest may lack the signature by which it counts. So a
+    withdrawal signed here holds whatever the portal makes of it.
     *Raises* Refusal.
     """
     site = home.configuration.site
     chain = trust.remember(home, transaction, evidence.rosters)
     local = local_consents(transaction)
-    known = {envelope.digest for envelope in evidence.consents}
-    added = tuple(envelope for envelope in local if envelope.digest not in known)
-    evidence = replace(evidence, rosters=chain, consents=(*evidence.consents, *added))
+    evidence = replace(evidence, rosters=chain, consents=(*evidence.consents, *local))
     verified = check_may_run(evidence, pinned_roster=str(home.configuration.pinned_roster), now=now)
     plan = verified.plan
     if site not in plan.sites:
         raise refusal("site_not_in_plan", site=site)
     own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
+    _check_not_stopped_here(local, plan, own_consent)
     _check_policy(
         home.policy,
         verified,
@@ -154,11 +156,20 @@ def site_key(roster: Roster, site: str) -> Key:
     return entry.key
 
 
+def _check_not_stopped_here(local: Sequence[Envelope], plan: StudyPlan, own: Consent) -> None:
+    """Check that `own` is not a consent from before what was signed here last.
+
+    A clock that runs ahead may have dated the consent later than the withdrawal that followed it.
+    """
+    decided = [Consent.of(envelope) for envelope in local]
+    for last in [decision for decision in decided if decision.study_digest == plan.digest][-1:]:
+        surely_later = parse_moment(last.issued_at) + CLOCK_SKEW
+        if not goes_ahead(last) and parse_moment(own.issued_at) <= surely_later:
+            raise refusal("consent_withdrawn", site=own.site)
+
+
 def _check_policy(policy: Policy, verified: Verified, *, site: str, signed_here: bool) -> None:
-    objection = policy.objection(
-        class_key=verified.declaration.identifier,
-        epsilon=verified.plan.epsilon,
-    )
+    objection = policy.objection(verified.plan)
     if objection is None and policy.require_local_consent and not signed_here:
         objection = "only a consent signed at the site counts, with site-agent consent"
     if objection is not None:

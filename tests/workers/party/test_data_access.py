@@ -29,7 +29,7 @@ def write(folder: Path, text: str) -> Path:
 def test_types_are_found_once_and_held_to_afterwards(tmp_path: Path) -> None:
     path = write(tmp_path, "pid,dose,arm\n1,2.5,a\n2,,b\n2,9,c\n")
     location = data_access.examine(format_="csv", path=path, person_column="pid")
-    assert location.column_types == {"pid": "number", "dose": "number", "arm": "text"}
+    assert location.column_types == {"pid": "text", "dose": "number", "arm": "text"}
     table = data_access.load(location)
     assert isinstance(table, dict)
     np.testing.assert_array_equal(table["dose"], [2.5, np.nan])
@@ -39,6 +39,14 @@ def test_types_are_found_once_and_held_to_afterwards(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"records.csv, row 3, column dose: expected a number") as e:
         data_access.load(location)
     assert SECRET not in str(e.value)
+
+
+def test_persons_with_long_numbers_for_names_stay_apart(tmp_path: Path) -> None:
+    """As floating-point numbers these two were one person, and one more could replace a row."""
+    path = write(tmp_path, "pid,dose\n9007199254740992,1\n9007199254740993,2\n")
+    table = data_access.load(data_access.examine(format_="csv", path=path, person_column="pid"))
+    assert isinstance(table, dict)
+    assert list(table["dose"]) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -158,14 +158,20 @@ async def test_a_budget_that_does_not_cover_the_run(tmp_path: Path, consortium: 
 
 
 @pytest.mark.parametrize(
-    "policy", [Policy(maximum_epsilon="1.999999"), Policy(classes=("cohort-count/1",))]
+    ("policy", "plan"),
+    [
+        (Policy(maximum_epsilon="1.999999"), {}),
+        (Policy(classes=("cohort-count/1",)), {}),
+        (Policy(maximum_epsilon="2"), {"openings": [{"name": "first"}, {"name": "second"}]}),
+    ],
+    ids=["epsilon", "class", "epsilon of all openings"],
 )
 async def test_a_study_against_this_site_s_own_policy(
-    policy: Policy, home: SiteHome, consortium: Consortium
+    policy: Policy, plan: dict[str, Any], home: SiteHome, consortium: Consortium
 ) -> None:
     write_document(home.policy_path, policy.to_json())
     async with lying_portal(home, computing(home, Peers())) as portal:
-        answer = await portal.ask(Attempt(consortium, consortium.plan()).invitation())
+        answer = await portal.ask(Attempt(consortium, consortium.plan(**plan)).invitation())
         refused(answer, "policy_refuses")
     assert nothing_given_away(home)
 
@@ -214,6 +220,24 @@ async def test_a_withdrawal_signed_here_holds_whatever_the_portal_makes_of_it(
     async with lying_portal(home, computing(home, Peers())) as portal:
         assert (await portal.hear())["type"] == "consent"
         refused(await portal.ask(attempt.invitation(consents=consents)), "consent_withdrawn")
+    assert nothing_given_away(home)
+
+
+async def test_a_withdrawal_signed_here_stops_a_consent_that_a_fast_clock_has_dated_ahead(
+    home: SiteHome, consortium: Consortium
+) -> None:
+    plan = consortium.plan()
+    ahead = consortium.consent("alder", plan, issued_at=format_moment(NOW + timedelta(minutes=3)))
+    others = tuple(consortium.consent(site, plan) for site in SITES if site != "alder")
+    attempt = Attempt(consortium, plan)
+    withdrawal = consortium.consent(
+        "alder", plan, decision="withdraw", issued_at=format_moment(NOW)
+    )
+    keep_local_consent(home, attempt, withdrawal, "withdraw")
+    async with lying_portal(home, computing(home, Peers())) as portal:
+        assert (await portal.hear())["type"] == "consent"
+        invitation = attempt.invitation(consents=(ahead, *others))
+        refused(await portal.ask(invitation), "consent_withdrawn")
     assert nothing_given_away(home)
 
 
