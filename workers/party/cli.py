@@ -18,7 +18,8 @@ _EPILOG = """in this order:
   site-agent init --site alder --portal https://portal.example.org
   site-agent enrol --token TOKEN          the portal operator gives you the token, once
   site-agent pin FINGERPRINT              compare it with the committee by voice or on paper
-  site-agent register lung --kind confidential --format csv --path lung.csv --budget 10
+  site-agent register lung --kind confidential --format csv --path lung.csv \\
+                     --person-column pid --budget 10
   site-agent check                        is everything in place?
   site-agent worker                       computes (keep it running)
   site-agent run                          talks to the portal (keep it running)
@@ -91,10 +92,12 @@ def _add_setting_up(verbs: Verbs) -> None:
     register.add_argument("--format", required=True, choices=["csv", "omop-csv"])
     register.add_argument("--path", required=True, type=Path, help="the file, or OMOP folder")
     register.add_argument("--budget", required=True, help="epsilon that all studies may ever spend")
-    register.add_argument(
-        "--person-column",
-        help="csv: the column that tells persons apart; without it every row is a person, and a "
-        "person with several rows is not fully protected by the noise",
+    persons = register.add_mutually_exclusive_group()
+    persons.add_argument("--person-column", help="csv: the column that tells persons apart")
+    persons.add_argument(
+        "--rows-are-persons",
+        action="store_true",
+        help="csv: you attest that no person has two rows; the noise protects one person only then",
     )
     policy = _add(verbs, "policy", commands.policy, "show this site's own policy, or change it")
     policy.add_argument("--maximum-epsilon", help="the most that one run may spend, like 2")

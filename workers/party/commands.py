@@ -81,6 +81,7 @@ def register(options: argparse.Namespace) -> None:
         path=options.path,
         budget=epsilon_from_decimal(options.budget),
         person_column=options.person_column,
+        rows_are_persons=options.rows_are_persons,
     )
     envelope = data_sets.register(_home(options), registration, now=relay.now())
     version = envelope.payload["version"]

@@ -48,7 +48,11 @@ _LOCATIONS_SCHEMA = {
 
 @dataclass(frozen=True)
 class Registration:
-    """What an operator says of a new data set. *Units*: `budget` in epsilon."""
+    """What an operator says of a new data set. *Units*: `budget` in epsilon.
+
+    The noise protects a *person*, so a table needs a column that tells persons apart, or the
+    operator's word that no person has two rows (`rows_are_persons`).
+    """
 
     name: str
     kind: str
@@ -56,6 +60,7 @@ class Registration:
     path: Path
     budget: Fraction
     person_column: str | None = None
+    rows_are_persons: bool = False
 
 
 def locate(home: SiteHome, name: str) -> data_access.Location:
@@ -107,7 +112,8 @@ def register(home: SiteHome, registration: Registration, *, now: datetime) -> En
     """Read a data set once from end to end, give it its budget for good, sign the new register.
 
     *Raises* HomeError when the name is taken (kind, currency and budget never change: register
-    the data under a new name), DataError when the data cannot be read.
+    the data under a new name), when the same data have a budget under another name, or when nothing
+    tells persons apart; DataError when the data cannot be read.
     """
     locations = _locations(home)
     earlier = list(signed_register(home).payload["data_sets"])
@@ -116,6 +122,7 @@ def register(home: SiteHome, registration: Registration, *, now: datetime) -> En
             f"a data set {registration.name!r} is registered already; what is registered does not "
             "change. Register the data under another name"
         )
+    _check_persons_and_place(registration, locations)
     location = data_access.examine(
         format_=registration.format,
         path=registration.path.resolve(),
@@ -141,8 +148,29 @@ def register(home: SiteHome, registration: Registration, *, now: datetime) -> En
             register_version=int(envelope.payload["version"]),
             cap=cap,
         )
-        record(transaction, at=now, event="data set registered", detail=registration.name)
+        record(transaction, at=now, event="data set registered", detail=_journalled(registration))
     return envelope
+
+
+def _journalled(registration: Registration) -> str:
+    attested = ": rows are persons" if registration.rows_are_persons else ""
+    return f"{registration.name}{attested}"
+
+
+def _check_persons_and_place(registration: Registration, locations: dict[str, Any]) -> None:
+    path = str(registration.path.resolve())
+    for name, location in locations.items():
+        if location["path"] == path and location["format"] == registration.format:
+            raise HomeError(
+                f"{path} is registered already, as {name!r}: a second name would give the same "
+                "persons a second budget"
+            )
+    told_apart = registration.person_column is not None or registration.rows_are_persons
+    if registration.format == "csv" and not told_apart:
+        raise HomeError(
+            "the noise protects one person, not one row: name the column that tells persons apart "
+            "(--person-column COLUMN), or say that no person has two rows (--rows-are-persons)"
+        )
 
 
 def _locations(home: SiteHome) -> dict[str, Any]:

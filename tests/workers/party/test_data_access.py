@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,3 +100,22 @@ def test_a_data_set_cannot_be_registered_twice(home: SiteHome, tmp_path: Path) -
     found = data_sets.registered(home, "lung")
     assert found is not None
     assert (found["kind"], found["budget_micro_epsilon"]) == ("confidential", 10_000_000)
+
+
+def test_the_same_file_gets_no_second_budget_under_another_name(home: SiteHome) -> None:
+    path = data_sets.locate(home, "lung").path
+    again = data_sets.Registration("lung-2", "public", "csv", path, Fraction(99), "pid")
+    with pytest.raises(HomeError, match="registered already, as 'lung'"):
+        data_sets.register(home, again, now=NOW)
+    assert data_sets.registered(home, "lung-2") is None
+
+
+def test_a_table_needs_something_that_tells_persons_apart(home: SiteHome, tmp_path: Path) -> None:
+    """The noise protects a person; a row is one only if somebody says so."""
+    path = write(tmp_path, "x\n1\n2\n")
+    unsaid = data_sets.Registration("visits", "public", "csv", path, Fraction(1))
+    with pytest.raises(HomeError, match="--person-column"):
+        data_sets.register(home, unsaid, now=NOW)
+    attested = replace(unsaid, rows_are_persons=True)
+    data_sets.register(home, attested, now=NOW)
+    assert data_sets.registered(home, "visits") is not None
