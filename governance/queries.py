@@ -86,7 +86,7 @@ def reviews_shown_to(user: User, version: StudyVersion) -> "QuerySet[StudyApprov
 def consents_of(version: StudyVersion, *, now: datetime | None = None) -> list[SiteConsent]:
     """Return how each site of the plan stands, in the plan's order, by the sites' own rules."""
     plan, roster = plan_of(version), current_roster()
-    rows = list(version.consents.select_related("site", "signer").order_by("pk"))
+    rows = list(version.consents.select_related("site", "signer__organisation").order_by("pk"))
     envelopes = read_envelopes(row.envelope for row in rows)
     sites = {site.slug: site for site in version.sites.select_related("organisation")}
     found = []

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from accounts.key_registration import registration_message
 from governance import render, roster
 from governance.errors import GovernanceError
 from governance.keys import Key
@@ -64,7 +65,7 @@ def prove(options: argparse.Namespace) -> None:
     """Print the key's public half and a signature over the member's name, to register it."""
     private_key = _load_key(options.key)
     # Written out here: accounts.keys, which checks it, needs Django, and this command does not.
-    message = f"quorate/key-registration/v1\n{options.member}".encode()
+    message = registration_message(options.member)
     _say(f"Public key: {private_key.public_key().public_bytes_raw().hex()}")
     _say(f"Proof:      {private_key.sign(message).hex()}")
 

@@ -72,7 +72,7 @@ STUDY = (
     *_row("in_review|conflicted", "returned", Actor.SYSTEM, "study.returned", "reviews return it"),
     *_row("in_review|conflicted", "rejected", Actor.SYSTEM, "study.rejected", "reviews reject it"),
     *_row("in_review", "conflicted", Actor.SYSTEM, "study.conflicted", "reviewers disagree"),
-    *_row("returned|approved|ready", "draft", Actor.PI, "study.amended", "amended: new version"),
+    *_row("returned|approved|ready", "draft", Actor.PI, "study.amended", "amended, new version"),
     *_row("approved", "ready", Actor.SYSTEM, "study.ready", "every site has consented"),
     *_row("ready", "approved", Actor.SYSTEM, "consent.withdrawn", "a site's consent has ended"),
     *_row(_BEFORE_RUNS, "withdrawn", Actor.PI, "study.withdrawn", "withdrawn"),

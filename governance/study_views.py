@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -67,6 +67,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
     """Show one study: how it stands, what one can do, and its plan under the Five Safes."""
     by = signed_in(request)
     found = study_or_404(by, identifier)
+    prefetch_related_objects([found], "versions")  # nothing below changes them
     plan = plan_of(found.current)
     offers = offers_for(found, by)
     context = {

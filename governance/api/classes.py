@@ -1,5 +1,6 @@
 """Computation classes: propose, read, decide."""
 
+from django.db.models import prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from drf_spectacular.utils import extend_schema
@@ -46,7 +47,9 @@ class ClassDetail(APIView):
 
     @extend_schema(responses=ClassDetailSerializer)
     def get(self, request: Request, name: str, version: int) -> Response:
-        return Response(ClassDetailSerializer(_class(name, version)).data)
+        found = _class(name, version)
+        prefetch_related_objects([found], "approvals__signer__organisation")
+        return Response(ClassDetailSerializer(found).data)
 
 
 class DecisionRequest(APIView):

@@ -46,7 +46,8 @@ class Runs(generics.ListAPIView[Run]):
 
     def get_queryset(self) -> QuerySet[Run]:
         study = study_or_404(signed_in(self.request), self.kwargs["identifier"])
-        return Run.objects.filter(version__study=study).order_by("pk")
+        runs = Run.objects.filter(version__study=study).order_by("pk")
+        return runs.select_related("version__study", "requested_by__organisation")
 
     @extend_schema(request=None, responses={201: RunSerializer})
     def post(self, request: Request, identifier: str) -> Response:
@@ -78,10 +79,11 @@ class ReleaseDetail(APIView):
         by = signed_in(request)
         release = _release_or_404(by, identifier)
         readable = policies.can(policies.check_can_read_result, release, by)
+        checks = release.checks.select_related("signer__organisation").order_by("pk")
         return Response(
             {
                 **ReleaseSerializer(release).data,
-                "checks": OutputCheckSerializer(release.checks.order_by("pk"), many=True).data,
+                "checks": OutputCheckSerializer(checks, many=True).data,
                 "result": release.result if readable else None,
             }
         )

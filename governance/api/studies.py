@@ -198,7 +198,9 @@ def described(study: Study, user: User) -> Response:
     """Return the answer that describes the study to this person."""
     release = releases_of(study).first()
     submitted = study.state != Study.State.DRAFT
-    runs = Run.objects.filter(version__study=study).select_related("requested_by__organisation")
+    runs = Run.objects.filter(version__study=study).select_related(
+        "version__study", "requested_by__organisation"
+    )
     body = {
         **StudySerializer(study).data,
         "owner": headline_of(study).owner,

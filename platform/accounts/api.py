@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from accounts import actions, keys
 from accounts import serializers as forms
+from accounts.key_registration import registration_message
 from accounts.models import Organisation, SigningKey, Site, User
 from accounts.permissions import PUBLIC, signed_in
 
@@ -88,7 +89,7 @@ class MyKeys(generics.ListAPIView[SigningKey]):
         document = keys.ed25519_document(
             sent["public_key"],
             sent["proof"],
-            message=keys.registration_message(signed_in(request).member_id),
+            message=registration_message(signed_in(request).member_id),
         )
         return _registered(signed_in(request), document, sent["name"])
 

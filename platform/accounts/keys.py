@@ -34,11 +34,6 @@ _CEREMONY = "accounts.keys.passkey"
 _CEREMONY_SECONDS = 300
 
 
-def registration_message(member_id: str) -> bytes:
-    """Return what a person's Ed25519 key signs to be registered for them."""
-    return f"quorate/key-registration/v1\n{member_id}".encode()
-
-
 def ed25519_document(public_key: str, proof: str, *, message: bytes) -> dict[str, Any]:
     """Return the document of a raw Ed25519 key in hex, once `proof` over `message` verifies.
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts import actions, keys
 from accounts.errors import ActionError, InvalidFieldsError
 from accounts.forms import SigningKeyForm, explain
+from accounts.key_registration import registration_message
 from accounts.models import SigningKey, User
 from accounts.permissions import requires, signed_in
 from governance.queries import current_roster
@@ -40,7 +41,7 @@ def account(request: HttpRequest) -> HttpResponse:
             document = keys.ed25519_document(
                 form.cleaned_data["public_key"],
                 form.cleaned_data["proof"],
-                message=keys.registration_message(user.member_id),
+                message=registration_message(user.member_id),
             )
             _register(request, user, document, form.cleaned_data["name"])
             return redirect("account")

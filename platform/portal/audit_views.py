@@ -71,7 +71,8 @@ def audit(request: HttpRequest) -> HttpResponse:
     form = FilterForm(request.GET)
     found = log.entries(**form.chosen(), newest_first=True)
     page = Paginator(found, _PAGE_SIZE).get_page(request.GET.get("page"))
-    names = {user.member_id: str(user) for user in User.objects.all()}
+    actors = {entry.actor for entry in page}
+    names = {user.member_id: str(user) for user in User.objects.filter(member_id__in=actors)}
     context = {
         "form": form,
         "page": page,

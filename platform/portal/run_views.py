@@ -18,6 +18,7 @@ from governance.advice import advice_for
 from governance.api.runs import run_or_404
 from governance.errors import GovernanceError
 from governance.models import Release, Run
+from governance.situation import run_in_a_sentence
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.plan import StudyPlan
@@ -48,7 +49,8 @@ def run(request: HttpRequest, identifier: str, run: str) -> HttpResponse:
         "run": found,
         "attempt": attempts[0] if attempts else None,
         "earlier": attempts[1:],
-        "sites": _sites(found, plan, attempts[0] if attempts else None),
+        "sites": _sites(found, plan, attempts[0] if attempts else None, release),
+        "sentence": run_in_a_sentence(found, release),
         "release": release,
         "advice": advice_for(found.reason_code) if found.reason_code else "",
         "epsilon": plan.to_json()["privacy"]["epsilon"],
@@ -83,25 +85,23 @@ def _run_of(by: User, identifier: str, run: str) -> Run:
     return found
 
 
-def _owner(found: Run, release: Release | None) -> str:
-    if release is not None:
-        return OWNER[Machine.RELEASE, release.state]
-    return OWNER[Machine.RUN, found.state]
-
-
 def _moves_on(release: Release | None) -> bool:
     """Tell whether the release takes its next step without anybody at a page."""
     states = (Release.State.SEALED, Release.State.OPENING, Release.State.DECIDED)
     return release is not None and release.state in states
 
 
-def _sites(found: Run, plan: StudyPlan, attempt: Attempt | None) -> list[dict[str, str]]:
+def _sites(
+    found: Run, plan: StudyPlan, attempt: Attempt | None, release: Release | None
+) -> list[dict[str, str]]:
     """Return how far each site of the plan has come, in the order of the parties."""
+    # The gate keeps no share once the result is open, but open it is only by every site's.
+    opened = release is not None and bool(release.result_digest)
     parties = {party.site.slug: party for party in attempt.parties.all()} if attempt else {}
     over = found.state in (Run.State.FAILED, Run.State.CANCELLED)
     rows = []
     for site in plan.sites:
-        said, mark = _progress(parties.get(site))
+        said, mark = ("share sent", "done") if opened else _progress(parties.get(site))
         if site == found.reason_site:
             said, mark = "see the reason above", "bad"
         elif over and mark == "now":

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accounts import actions, keys
 from accounts.errors import ActionRefusedError, InvalidFieldsError, NotPermittedError
+from accounts.key_registration import registration_message
 from accounts.models import Organisation, SigningKey, Site, User
 from accounts.permissions import has_permission
 from audit import log
@@ -148,7 +149,7 @@ def test_an_enrolment_proves_the_key_for_this_site_and_token(operator: User) -> 
 
 
 def document(member: str) -> dict[str, Any]:
-    message = keys.registration_message(member)
+    message = registration_message(member)
     return keys.ed25519_document(PUBLIC, KEY.sign(message).hex(), message=message)
 
 
@@ -169,9 +170,9 @@ def test_a_person_registers_their_own_key_once(investigator: User, operator: Use
 
 
 def test_a_proof_made_for_someone_else_is_none(investigator: User) -> None:
-    proof = KEY.sign(keys.registration_message("m-olive")).hex()
+    proof = KEY.sign(registration_message("m-olive")).hex()
     with pytest.raises(InvalidFieldsError, match="possession"):
-        keys.ed25519_document(PUBLIC, proof, message=keys.registration_message("m-ines"))
+        keys.ed25519_document(PUBLIC, proof, message=registration_message("m-ines"))
 
 
 def test_a_passkey_registration_is_for_its_person_and_not_for_ever(

@@ -7,7 +7,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
-from accounts.keys import registration_message
+from accounts.key_registration import registration_message
 from accounts.models import Membership, Site, User
 from tests.factories.evidence import signing_key
 from tests.factories.portal import House

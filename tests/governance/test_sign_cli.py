@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from accounts import keys
+from accounts.key_registration import registration_message
 from governance.keys import Key
 from governance.roster import fingerprint
 from governance.sign_cli import main
@@ -58,7 +59,7 @@ def test_the_portal_registers_a_key_by_what_prove_prints(key, capsys):
     document = keys.ed25519_document(
         printed["Public key"].strip(),
         printed["Proof"].strip(),
-        message=keys.registration_message("m-ruth"),
+        message=registration_message("m-ruth"),
     )
     assert document == public.to_json()
 

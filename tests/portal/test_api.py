@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
-from accounts import keys
+from accounts.key_registration import registration_message
 from accounts.models import User
 from audit import log
 from audit.receipt import Receipt
@@ -85,7 +85,7 @@ class TestSigningIn:
         body = {
             "name": "laptop",
             "public_key": key.public_key().public_bytes_raw().hex(),
-            "proof": key.sign(keys.registration_message(person.member_id)).hex(),
+            "proof": key.sign(registration_message(person.member_id)).hex(),
         }
         assert client.post("/api/v1/me/keys/", body, format="json").status_code == 201
         registered = client.get("/api/v1/me/keys/").json()

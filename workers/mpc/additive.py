@@ -63,15 +63,6 @@ def share_and_add(party: Party, elements: RingVector) -> Protocol[Share]:
     return Share(total)
 
 
-def add_noise_share(share: Share, noise: SignedVector) -> Share:
-    """Return a share of the secret plus this party's noise. *Cost*: none, it is local.
-
-    Each party calls it with noise of its own; the secret is then shifted by the sum of all. The
-    caller has left room for it: ``NOISE_SHARE_RANGE`` n times in :func:`check_sum_fits`.
-    """
-    return share + Share(_encode_noise(noise, share.size))
-
-
 def _encode_noise(noise: SignedVector, size: int) -> RingVector:
     if noise.shape != (size,):
         raise LocalProtocolError(f"expected noise of shape ({size},), got {noise.shape}")

@@ -40,6 +40,7 @@ function replace(fresh) {
   const heading = live().querySelector("h2")?.textContent;
   const focused = [...live().querySelectorAll("a, button, summary, [tabindex]")].indexOf(document.activeElement);
   live().replaceWith(document.adoptNode(fresh));
+  document.dispatchEvent(new Event("quorate:replaced"));
   live().querySelectorAll("a, button, summary, [tabindex]")[focused]?.focus();
   const now = live().querySelector("h2")?.textContent;
   if (now && now !== heading) announce(now);

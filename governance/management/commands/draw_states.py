@@ -3,14 +3,24 @@
 from collections.abc import Mapping
 
 from governance.management.generated import GeneratedFilesCommand
-from governance.states import OWNER, TABLES, Machine, states
+from governance.states import OWNER, TABLES, Actor, Machine, states
 
 _INTRODUCTION = """# States
 
 Drawn from `governance/states.py` by `manage.py draw_states`; do not edit.
 
-`system` moves a state when the facts call for it: a quorum is reached, a moment has passed.
+*Who* makes a move: "system" stands for rules that apply when the facts call for it (a quorum is
+reached, a moment has passed). *With* names who acts next. A run that has ended stays so: running
+again makes a new one.
 """
+
+_ACTORS = {
+    Actor.PI: "PI",
+    Actor.STEWARD: "data steward",
+    Actor.SITE: "site's agent",
+    Actor.PORTAL_OPERATOR: "portal operator",
+    Actor.SYSTEM: "system",
+}
 
 
 class Command(GeneratedFilesCommand):
@@ -25,7 +35,7 @@ def _draw(machine: Machine) -> str:
     rows = TABLES[machine]
     arrows = [f"    {row.source or '[*]'} --> {row.target} : {row.when}" for row in rows]
     moves = [
-        f"| {row.source or '(new)'} | {row.target} | {row.by.value} | {row.when} | "
+        f"| {row.source or '(new)'} | {row.target} | {_ACTORS[row.by]} | {row.when} | "
         f"{f'`{row.event}`' if row.event else 'by the entry before'} |"
         for row in rows
     ]
