@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from demo.people import PASSWORD, Person
-from governance.statements import Envelope, add_ed25519
+from governance.statements.envelope import Envelope, add_ed25519
 
 
 class Refused(Exception):  # noqa: N818  (it is what the portal said, not a fault of ours)

@@ -25,7 +25,7 @@ from demo.people import (
     SITES,
     Person,
 )
-from governance.statements import Envelope, add_ed25519
+from governance.statements.envelope import Envelope, add_ed25519
 
 CLASSES = (("cohort-count", 1), ("kaplan-meier", 1))
 DATA = ROOT / "demo" / "data"

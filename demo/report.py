@@ -11,7 +11,7 @@ from demo.founding import DATA, DATA_SETS, client_of
 from demo.house import House
 from demo.people import AUDITOR, SITES
 from governance.roster import verify_chain
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 from workers.analyses import registry
 from workers.analyses.site_data import pool
 from workers.party.data_access import examine, load

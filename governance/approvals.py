@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from governance.decisions import ClassApproval, Consent, StudyApproval
 from governance.errors import QuorumError, refusal
 from governance.quorum import Outcome, Review, check_quorum, meets_quorum, review_outcome
 from governance.roster import Roster
@@ -17,7 +16,8 @@ from governance.standing import (
     newest_by_member,
     sort_out,
 )
-from governance.statements import Envelope
+from governance.statements.decisions import ClassApproval, Consent, StudyApproval
+from governance.statements.envelope import Envelope
 from studies.catalogue import Declaration
 from studies.plan import StudyPlan
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from governance.errors import Refusal, StatementError, refusal
-from governance.result_statements import ResultCertificate
 from governance.roster import Roster, RosterSite
-from governance.run_statements import ManifestParty, RunManifest
-from governance.statements import Envelope, verify
+from governance.statements.envelope import Envelope, verify
+from governance.statements.result_statements import ResultCertificate
+from governance.statements.run_statements import ManifestParty, RunManifest
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from typing import Any
 
 from audit import canonical
 from governance.approvals import check_class_approved, check_consented, check_study_approved
-from governance.decisions import StudyApproval
 from governance.errors import Refusal, RosterError, StatementError, refusal
-from governance.keys import from_base64, to_base64
 from governance.roster import Roster, verify_chain
-from governance.statements import SCHEMA as ENVELOPE_SCHEMA
-from governance.statements import Envelope
+from governance.statements.decisions import StudyApproval
+from governance.statements.envelope import SCHEMA as ENVELOPE_SCHEMA
+from governance.statements.envelope import Envelope
+from governance.statements.keys import from_base64, to_base64
 from studies.catalogue import Declaration
 from studies.documents import Schema, array, check, parse_moment, record, text
 from studies.plan import PLAN_INVALID, PlanError, StudyPlan

@@ -15,9 +15,9 @@ from audit import checkpoint, merkle
 from audit.entry import Entry, EntryError
 from audit.signed_note import NoteError, SignedNote
 from governance.errors import Refusal, StatementError, refusal
-from governance.result_statements import OpeningPermit
 from governance.roster import Roster
-from governance.run_statements import RunManifest
+from governance.statements.result_statements import OpeningPermit
+from governance.statements.run_statements import RunManifest
 from studies.documents import format_moment
 from studies.plan import StudyPlan
 

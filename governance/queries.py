@@ -10,8 +10,6 @@ from django.utils import timezone
 
 from accounts.errors import ActionRefusedError
 from accounts.models import Site, User
-from governance.decisions import Consent as ConsentDecision
-from governance.decisions import StudyApproval as ReviewDecision
 from governance.errors import Refusal
 from governance.evidence import check_consented
 from governance.models import Consent, Release, RosterVersion, Run, StudyApproval
@@ -19,7 +17,9 @@ from governance.policies import BLINDED
 from governance.quorum import Outcome, Review, review_outcome
 from governance.roster import Roster, verify_chain
 from governance.standing import newest_by_member, sort_out
-from governance.statements import Envelope
+from governance.statements.decisions import Consent as ConsentDecision
+from governance.statements.decisions import StudyApproval as ReviewDecision
+from governance.statements.envelope import Envelope
 from studies.actions import plan_of
 from studies.models import Study, StudyVersion
 

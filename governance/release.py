@@ -26,7 +26,6 @@ from django.utils import timezone
 from audit import log
 from governance import dispatch, notifications
 from governance.certificates import SealedSession, check_certificates
-from governance.decisions import OutputCheck
 from governance.errors import StatementError, refusal
 from governance.evidence import Verified, check_may_run
 from governance.evidence_store import evidence_for
@@ -36,7 +35,8 @@ from governance.queries import current_roster
 from governance.reasons import sentence
 from governance.roster import Roster
 from governance.standing import check_signed
-from governance.statements import Envelope
+from governance.statements.decisions import OutputCheck
+from governance.statements.envelope import Envelope
 from governance.states import Actor, Machine, transition
 from studies.plan import StudyPlan
 

@@ -14,11 +14,17 @@ from decimal import Decimal
 from textwrap import wrap
 from typing import Any
 
-from governance.decisions import ClassApproval, Consent, Decision, OutputCheck, StudyApproval
-from governance.keys import Key
 from governance.roster import Roster, fingerprint
 from governance.schemas import PAYLOADS
-from governance.statements import Envelope, Kind, signer_keys
+from governance.statements.decisions import (
+    ClassApproval,
+    Consent,
+    Decision,
+    OutputCheck,
+    StudyApproval,
+)
+from governance.statements.envelope import Envelope, Kind, signer_keys
+from governance.statements.keys import Key
 from studies.plan import StudyPlan
 
 # An indented fingerprint fits on one line.

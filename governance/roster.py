@@ -15,7 +15,6 @@ from typing import Any
 
 from audit.signed_note import KeyType, NoteError, VerifierKey
 from governance.errors import QuorumError, RosterError, StatementError
-from governance.keys import RelyingParty
 from governance.quorum import Rule, check_quorum
 from governance.reasons import sentence
 from governance.roster_entries import (
@@ -27,7 +26,8 @@ from governance.roster_entries import (
     RosterSite,
     Rules,
 )
-from governance.statements import Envelope, Kind, verify
+from governance.statements.envelope import Envelope, Kind, verify
+from governance.statements.keys import RelyingParty
 from studies.documents import DocumentError, parse_moment, read
 
 __all__ = [

@@ -10,7 +10,7 @@ from accounts.models import Organisation, Site, User
 from governance.models import RosterVersion
 from governance.queries import current_roster, roster_chain
 from governance.roster import FORKING_SITES, Roster
-from governance.statements import Envelope, Kind, unsigned
+from governance.statements.envelope import Envelope, Kind, unsigned
 from studies.documents import format_moment
 
 _QUORUM = {"approvals": 2, "organisations": 2}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.signed_note import KeyType, VerifierKey
-from governance import keys
-from governance.keys import Key
 from governance.quorum import Rule
-from governance.statements import Kind
+from governance.statements import keys
+from governance.statements.envelope import Kind
+from governance.statements.keys import Key
 from studies.documents import (
     DIGEST,
     IDENTIFIER,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from governance import evidence, roster, statements
-from governance.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
-from governance.payloads import Payload
-from governance.registers import DataSetRegister
-from governance.result_statements import OpeningPermit, ResultCertificate
-from governance.run_statements import KeyOffer, RunAcceptance, RunManifest
-from governance.statements import Kind
+from governance import evidence, roster
+from governance.statements import envelope
+from governance.statements.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
+from governance.statements.envelope import Kind
+from governance.statements.payloads import Payload
+from governance.statements.registers import DataSetRegister
+from governance.statements.result_statements import OpeningPermit, ResultCertificate
+from governance.statements.run_statements import KeyOffer, RunAcceptance, RunManifest
 from studies import cohorts, plan
 from studies.documents import Schema
 
@@ -36,7 +37,7 @@ PAYLOADS: Mapping[Kind, type[Payload]] = MappingProxyType(
 
 DOCUMENTS: Mapping[str, Schema] = MappingProxyType(
     {
-        "envelope": statements.SCHEMA,
+        "envelope": envelope.SCHEMA,
         "evidence": evidence.SCHEMA,
         "study-plan": plan.SCHEMA,
         "cohort-definition": cohorts.SCHEMA,

@@ -17,7 +17,7 @@ from governance.models import (
     StudyApproval,
 )
 from governance.queries import SiteConsent
-from governance.statements import Kind
+from governance.statements.envelope import Kind
 from governance.states import OWNER, Machine
 from studies.serializers import PersonBriefSerializer, StudySerializer, VersionSerializer
 

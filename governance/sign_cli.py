@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 from accounts.key_registration import registration_message
 from governance import render, roster
 from governance.errors import GovernanceError
-from governance.keys import Key
-from governance.statements import Envelope, Kind, add_ed25519, unsigned
+from governance.statements.envelope import Envelope, Kind, add_ed25519, unsigned
+from governance.statements.keys import Key
 from studies.plan import StudyPlan
 
 _EPILOG = """examples:

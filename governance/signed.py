@@ -11,7 +11,6 @@ from typing import Any, Generic
 
 from accounts.errors import ActionRefusedError, NotPermittedError
 from accounts.models import User
-from governance.decisions import OutputCheck
 from governance.roster import Roster
 from governance.standing import (
     CLOCK_SKEW,
@@ -20,7 +19,8 @@ from governance.standing import (
     expired,
     fault_of_dates,
 )
-from governance.statements import Envelope
+from governance.statements.decisions import OutputCheck
+from governance.statements.envelope import Envelope
 from studies.documents import parse_moment, shown
 
 

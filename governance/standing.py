@@ -16,11 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from governance.decisions import ClassApproval, Consent, LastingDecision, OutputCheck, StudyApproval
 from governance.errors import StatementError
 from governance.reasons import sentence
 from governance.roster import Member, Roster
-from governance.statements import Envelope, signer_keys, verify
+from governance.statements.decisions import (
+    ClassApproval,
+    Consent,
+    LastingDecision,
+    OutputCheck,
+    StudyApproval,
+)
+from governance.statements.envelope import Envelope, signer_keys, verify
 from studies.documents import parse_moment
 
 DecisionT = TypeVar("DecisionT", ClassApproval, StudyApproval, Consent, OutputCheck)

@@ -12,13 +12,14 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import SigningKey, Site, User
-from governance import decisions, policies
-from governance.keys import to_base64url
+from governance import policies
 from governance.models import ComputationClass, Release
 from governance.queries import current_roster, newest_consent
 from governance.roster import Roster
-from governance.signatures import Signature
-from governance.statements import Envelope, add_signature, unsigned
+from governance.statements import decisions
+from governance.statements.envelope import Envelope, add_signature, unsigned
+from governance.statements.keys import to_base64url
+from governance.statements.signatures import Signature
 from studies.documents import format_moment, parse_moment
 from studies.models import Study
 

@@ -10,8 +10,8 @@ from accounts.models import User
 from accounts.permissions import permissions_of
 from governance import policies
 from governance.models import ComputationClass, Release, Run, StudyApproval
+from governance.pages.situation import Headline, headlines_of
 from governance.queries import releases_of
-from governance.situation import Headline, headlines_of
 from governance.states import OWNER, Machine
 from studies.models import Study
 from studies.queries import visible_to

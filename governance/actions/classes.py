@@ -12,7 +12,6 @@ from accounts.models import User
 from accounts.permissions import check_permission
 from audit import canonical, log
 from governance import dispatch, policies
-from governance.decisions import ClassApproval as ClassDecision
 from governance.errors import Refusal
 from governance.evidence import check_class_approved
 from governance.models import ClassApproval, ComputationClass, Run
@@ -23,6 +22,7 @@ from governance.roster import Roster
 from governance.signed import read_signed
 from governance.standing import newest_by_member, sort_out
 from governance.statement_requests import class_fields
+from governance.statements.decisions import ClassApproval as ClassDecision
 from studies import catalogue
 from studies.actions import plan_of
 from studies.documents import parse_moment

@@ -12,13 +12,13 @@ from audit import log
 from audit.entry import Entry
 from governance import dispatch, notifications, policies
 from governance.actions.studies import lock
-from governance.decisions import Consent as ConsentDecision
 from governance.models import Consent
 from governance.moves import move_study
 from governance.queries import consents_of, current_roster, newest_consent
 from governance.signed import SignedStatement, read_signed
 from governance.standing import age
 from governance.statement_requests import consent_fields
+from governance.statements.decisions import Consent as ConsentDecision
 from governance.states import START, Actor, Machine, transition
 from studies.documents import parse_moment
 from studies.models import Study

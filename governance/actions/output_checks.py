@@ -9,11 +9,11 @@ from django.utils import timezone
 from accounts.models import User
 from audit import log
 from governance import dispatch, policies
-from governance.decisions import OutputCheck as Verdict
 from governance.models import OutputCheck, Release
 from governance.queries import current_roster
 from governance.signed import read_signed
 from governance.statement_requests import output_check_fields
+from governance.statements.decisions import OutputCheck as Verdict
 
 _CHECKERS = frozenset({"checker"})
 

@@ -13,7 +13,7 @@ from audit import log
 from governance.models import RosterVersion
 from governance.queries import roster_chain
 from governance.roster import verify_chain
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 
 
 @transaction.atomic

@@ -10,13 +10,13 @@ from django.utils import timezone
 from accounts.models import User
 from audit import log
 from governance import notifications, policies
-from governance.decisions import StudyApproval as Review
 from governance.models import StudyApproval
 from governance.moves import move_study
 from governance.queries import current_roster, review_outcome_of
 from governance.quorum import COMMITTEE_ROLES, Outcome
 from governance.signed import read_signed
 from governance.statement_requests import review_fields
+from governance.statements.decisions import StudyApproval as Review
 from governance.states import Actor
 from studies.actions import add_version, build_plan, plan_of
 from studies.documents import parse_moment

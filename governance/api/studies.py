@@ -17,6 +17,7 @@ from governance import actions, policies, statement_requests
 from governance.api.signing import asked, sent_envelope
 from governance.evidence_store import evidence_for
 from governance.models import Run
+from governance.pages.situation import headline_of
 from governance.queries import (
     consents_of,
     current_roster,
@@ -37,7 +38,6 @@ from governance.serializers import (
     StatementRequestSerializer,
     StudyDetailSerializer,
 )
-from governance.situation import headline_of
 from studies.actions import plan_of, save_draft
 from studies.api import sent_plan, study_or_404
 from studies.models import Study

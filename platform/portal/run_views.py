@@ -14,11 +14,11 @@ from accounts.errors import ActionError
 from accounts.models import User
 from accounts.permissions import requires, signed_in
 from governance import actions, policies
-from governance.advice import advice_for
 from governance.api.runs import run_or_404
 from governance.errors import GovernanceError
 from governance.models import Release, Run
-from governance.situation import run_in_a_sentence
+from governance.pages.advice import advice_for
+from governance.pages.situation import run_in_a_sentence
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.plan import StudyPlan

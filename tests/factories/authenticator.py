@@ -11,7 +11,7 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from governance.keys import Key, to_base64url
+from governance.statements.keys import Key, to_base64url
 
 USER_PRESENT = 0x01
 USER_VERIFIED = 0x04

@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from audit import canonical
 from audit.signed_note import KeyType, VerifierKey
-from governance.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
 from governance.evidence import Evidence
-from governance.keys import Key
-from governance.registers import DataSetRegister, RegisteredDataSet
 from governance.roster import Roster
-from governance.statements import Envelope, Kind, add_ed25519, sign_ed25519, unsigned
+from governance.statements.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
+from governance.statements.envelope import Envelope, Kind, add_ed25519, sign_ed25519, unsigned
+from governance.statements.keys import Key
+from governance.statements.registers import DataSetRegister, RegisteredDataSet
 from studies import catalogue
 from studies.documents import format_moment
 from studies.plan import StudyPlan

@@ -22,7 +22,7 @@ from accounts.models import Organisation, Site, User
 from governance import actions, statement_requests
 from governance.models import ComputationClass, Release, Run
 from governance.statement_requests import StatementRequest
-from governance.statements import add_ed25519
+from governance.statements.envelope import add_ed25519
 from studies.actions import create_study
 from studies.documents import format_moment
 from studies.models import Study

@@ -10,10 +10,16 @@ from typing import Any
 
 from audit import checkpoint, merkle
 from audit.entry import GENESIS, Entry, make
-from governance.keys import to_base64
 from governance.permit import build_permit
-from governance.result_statements import Output, ResultCertificate, Traffic, output_commitment
-from governance.run_statements import (
+from governance.statements.envelope import Envelope, sign_ed25519
+from governance.statements.keys import to_base64
+from governance.statements.result_statements import (
+    Output,
+    ResultCertificate,
+    Traffic,
+    output_commitment,
+)
+from governance.statements.run_statements import (
     KeyOffer,
     ManifestParty,
     OfferedDataSet,
@@ -21,7 +27,6 @@ from governance.run_statements import (
     RunAcceptance,
     RunManifest,
 )
-from governance.statements import Envelope, sign_ed25519
 from studies.documents import format_moment
 from studies.plan import StudyPlan
 from tests.factories.evidence import LOG_ORIGIN, NOW, SITES, Consortium, agreement_key

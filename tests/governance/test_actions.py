@@ -29,7 +29,7 @@ from governance.models import (
     StudyApproval,
 )
 from governance.queries import consents_of, reviews_shown_to
-from governance.statements import Envelope, Kind, sign_ed25519
+from governance.statements.envelope import Envelope, Kind, sign_ed25519
 from studies.models import Study
 from tests.factories.evidence import SITES, Consortium
 from tests.factories.portal import House, build_house

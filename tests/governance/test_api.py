@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from governance.models import ComputationClass, Release
-from governance.statements import Envelope, add_ed25519
+from governance.statements.envelope import Envelope, add_ed25519
 from studies.models import Study
 from tests.factories.evidence import SITES, STEWARDS
 from tests.factories.portal import House

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audit import canonical
 from governance.errors import Refusal
 from governance.evidence import Evidence, check_may_run
-from governance.statements import Kind, add_signature, sign_ed25519
+from governance.statements.envelope import Kind, add_signature, sign_ed25519
 from studies.documents import format_moment
 from tests.factories.evidence import (
     NOW,

@@ -8,8 +8,8 @@ import pytest
 from audit import merkle
 from governance.errors import Refusal
 from governance.permit import verify_permit
-from governance.result_statements import OpeningPermit, output_commitment
-from governance.run_statements import Recipient
+from governance.statements.result_statements import OpeningPermit, output_commitment
+from governance.statements.run_statements import Recipient
 from tests.factories.evidence import NOW, Consortium
 from tests.factories.sealed_session import LoggedPermit, SealedSession
 

@@ -11,8 +11,8 @@ from governance import release as gate
 from governance.certificates import SealedSession
 from governance.errors import Refusal
 from governance.models import OutputCheck, Release
-from governance.run_statements import Recipient
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.run_statements import Recipient
 from tests.factories.evidence import NOW
 from tests.workers.coordinator import conftest
 from tests.workers.coordinator.house import House

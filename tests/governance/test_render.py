@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance import render, roster
-from governance.keys import Key
+from governance.statements.keys import Key
 from tests.factories.evidence import PEOPLE, SITES, Consortium
 from tests.factories.sealed_session import SealedSession
 

@@ -6,7 +6,7 @@ from accounts.roles import Role
 from governance.errors import RosterError, StatementError
 from governance.roster import Roster, digest_of_fingerprint, verify_chain
 from governance.roster_entries import ROLES
-from governance.statements import Kind, unsigned
+from governance.statements.envelope import Kind, unsigned
 from tests.factories.authenticator import Authenticator
 from tests.factories.evidence import PEOPLE, REVIEWERS, SITES, Consortium, Person
 

@@ -11,7 +11,7 @@ from governance import actions
 from governance.errors import RosterError
 from governance.queries import current_roster
 from governance.roster_draft import draft_roster
-from governance.statements import add_ed25519
+from governance.statements.envelope import add_ed25519
 from tests.factories.evidence import Consortium
 from tests.factories.portal import House
 

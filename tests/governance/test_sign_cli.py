@@ -8,10 +8,10 @@ import pytest
 
 from accounts import keys
 from accounts.key_registration import registration_message
-from governance.keys import Key
 from governance.roster import fingerprint
 from governance.sign_cli import main
-from governance.statements import Envelope, verify
+from governance.statements.envelope import Envelope, verify
+from governance.statements.keys import Key
 from tests.factories.evidence import Consortium
 
 CONSORTIUM = Consortium()

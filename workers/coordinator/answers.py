@@ -16,16 +16,16 @@ from accounts.models import Site
 from audit.merkle import ProofError
 from audit.signed_note import NoteError
 from governance import actions, dispatch
-from governance.decisions import Consent
 from governance.errors import GovernanceError, StatementError, malformed
 from governance.models import Consent as GivenConsent
 from governance.models import Run
 from governance.queries import current_roster
 from governance.reasons import REASONS, sentence
 from governance.release import withhold
-from governance.result_statements import ResultCertificate
-from governance.run_statements import KeyOffer, RunAcceptance
-from governance.statements import Envelope, verify
+from governance.statements.decisions import Consent
+from governance.statements.envelope import Envelope, verify
+from governance.statements.result_statements import ResultCertificate
+from governance.statements.run_statements import KeyOffer, RunAcceptance
 from studies.documents import format_moment
 from studies.models import Study
 from studies.plan import StudyPlan

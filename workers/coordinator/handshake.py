@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.models import Site
 from audit import log
 from governance.errors import StatementError
-from governance.keys import Key
-from governance.registers import DataSetRegister
-from governance.statements import Envelope, verify
+from governance.statements.envelope import Envelope, verify
+from governance.statements.keys import Key
+from governance.statements.registers import DataSetRegister
 from workers.coordinator.models import Witness
 from workers.transport.control import Message, hello_bytes
 

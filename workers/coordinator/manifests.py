@@ -6,8 +6,8 @@ It has no authority of its own: every site checks it against what it verified an
 import secrets
 
 from governance.queries import current_roster
-from governance.run_statements import KeyOffer, ManifestParty, Recipient, RunManifest
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.run_statements import KeyOffer, ManifestParty, Recipient, RunManifest
 from studies.documents import format_moment
 from studies.plan import StudyPlan
 from workers.coordinator.models import Attempt

@@ -15,8 +15,8 @@ from django.utils import timezone
 from governance import release
 from governance.errors import Refusal, refusal
 from governance.models import Release, Run
-from governance.result_statements import ResultCertificate, output_commitment
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.result_statements import ResultCertificate, output_commitment
 from studies.plan import StudyPlan
 from workers.analyses import registry
 from workers.analyses.release_noise import ReleaseNoise

@@ -7,8 +7,8 @@ from governance.certificates import SealedSession, check_certificates
 from governance.errors import Refusal
 from governance.models import Release, Run
 from governance.queries import current_roster
-from governance.run_statements import RunManifest
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.run_statements import RunManifest
 from workers.coordinator.attempts import Failure, fail_attempt, move_run
 from workers.coordinator.models import Attempt
 

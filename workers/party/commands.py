@@ -17,7 +17,7 @@ from dp.events import epsilon_from_decimal
 from governance import render
 from governance.roster import digest_of_fingerprint
 from governance.roster import fingerprint as spaced
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 from workers.party import data_sets, doctor, enrolment, ledger, relay, stewardship, trust
 from workers.party.agent import Agent
 from workers.party.celery import HOME_VARIABLE, create_app, queue_of

@@ -22,9 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from dp import mechanisms, noise
 from dp.events import DiscreteLaplace
 from governance.evidence import Evidence
-from governance.result_statements import Output, ResultCertificate, Traffic, output_commitment
-from governance.run_statements import RunManifest
-from governance.statements import sign_ed25519
+from governance.statements.envelope import sign_ed25519
+from governance.statements.result_statements import (
+    Output,
+    ResultCertificate,
+    Traffic,
+    output_commitment,
+)
+from governance.statements.run_statements import RunManifest
 from studies.documents import format_moment
 from studies.plan import StudyPlan
 from workers.analyses import registry

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dp.accountant import micro_budget
-from governance.registers import DataSetRegister
-from governance.statements import Envelope, Kind, sign_ed25519
+from governance.statements.envelope import Envelope, Kind, sign_ed25519
+from governance.statements.registers import DataSetRegister
 from studies.documents import format_moment
 from workers.party import data_access, ledger
 from workers.party.documents import check_document, read_document, write_document

@@ -8,8 +8,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from governance.errors import GovernanceError
-from governance.keys import Key
-from governance.statements import verify
+from governance.statements.envelope import verify
+from governance.statements.keys import Key
 from workers.party import data_access, data_sets, enrolment, trust
 from workers.party.celery import create_app
 from workers.party.errors import PartyError

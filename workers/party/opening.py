@@ -18,8 +18,8 @@ from audit.signed_note import NoteError, SignedNote
 from governance.certificates import SealedSession, check_certificates
 from governance.errors import refusal
 from governance.permit import verify_permit
-from governance.run_statements import RunManifest
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.run_statements import RunManifest
 from workers.party import ledger, witness
 from workers.party.attempts import Attempt
 from workers.party.store import Transaction

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from governance import reasons
 from governance.errors import GovernanceError, refusal
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 from workers.party import attempts, endings, steps, trust, witness
 from workers.party.data_sets import signed_register
 from workers.party.errors import PartyError

@@ -18,9 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from governance.errors import refusal
 from governance.evidence import Evidence
-from governance.payloads import Payload
-from governance.run_statements import KeyOffer, RunAcceptance, RunManifest, SeenCheckpoint
-from governance.statements import Envelope, sign_ed25519
+from governance.statements.envelope import Envelope, sign_ed25519
+from governance.statements.payloads import Payload
+from governance.statements.run_statements import (
+    KeyOffer,
+    RunAcceptance,
+    RunManifest,
+    SeenCheckpoint,
+)
 from studies.documents import format_moment, parse_moment
 from workers.party import attempts, ledger, opening, verification, witness
 from workers.party.attempts import Attempt

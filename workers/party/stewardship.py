@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from governance import render
-from governance.decisions import Consent
-from governance.keys import Key
 from governance.render import Fact
 from governance.roster import Member, Roster
-from governance.statements import Envelope, sign_ed25519
+from governance.statements.decisions import Consent
+from governance.statements.envelope import Envelope, sign_ed25519
+from governance.statements.keys import Key
 from studies.documents import DocumentError, format_moment
 from studies.plan import StudyPlan
 from workers.analyses import registry

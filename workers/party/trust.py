@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from governance import roster as rosters
 from governance.errors import GovernanceError, refusal
 from governance.roster import Roster
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 from workers.party.home import SiteHome
 from workers.party.store import Transaction
 

@@ -13,15 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from governance.decisions import Consent
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence, Verified, check_consented, check_may_run
-from governance.keys import Key
-from governance.registers import DataSetRegister
 from governance.roster import Roster
-from governance.run_statements import KeyOffer, OfferedDataSet, RunAcceptance, RunManifest
 from governance.standing import CLOCK_SKEW, goes_ahead
-from governance.statements import Envelope, verify
+from governance.statements.decisions import Consent
+from governance.statements.envelope import Envelope, verify
+from governance.statements.keys import Key
+from governance.statements.registers import DataSetRegister
+from governance.statements.run_statements import (
+    KeyOffer,
+    OfferedDataSet,
+    RunAcceptance,
+    RunManifest,
+)
 from studies.documents import parse_moment
 from studies.plan import StudyPlan
 from workers.party import attempts, trust, witness

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from governance.errors import refusal
-from governance.run_statements import RunManifest
+from governance.statements.run_statements import RunManifest
 from studies.documents import parse_moment
 from workers.party import attempts, endings
 from workers.party.attempts import Attempt

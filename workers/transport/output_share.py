@@ -4,7 +4,7 @@
     ciphertext   RFC 9180 base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM,
                  info = "quorate/output-share/v1\\n" + manifest digest + "\\n" + site
 
-The commitment itself (`governance.run_statements.output_commitment`) stands in the site's result
+The commitment itself (`governance.statements.result_statements`) stands in the site's result
 certificate, signed before anything is opened: whoever decrypts compares.
 """
 

@@ -31,9 +31,9 @@ from governance.models import (
     StudyApproval,
 )
 from governance.permit import verify_permit
-from governance.result_statements import ResultCertificate, output_commitment
-from governance.run_statements import KeyOffer, RunAcceptance, RunManifest
-from governance.statements import Envelope, sign_ed25519
+from governance.statements.envelope import Envelope, sign_ed25519
+from governance.statements.result_statements import ResultCertificate, output_commitment
+from governance.statements.run_statements import KeyOffer, RunAcceptance, RunManifest
 from studies.documents import format_moment, parse_moment
 from studies.models import Study, StudyVersion
 from studies.plan import StudyPlan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
 from tests.workers.party.consortium_site import Attempt, Log
 from tests.workers.party.lying_portal import LyingPortal
 from workers.transport.control import Message

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from governance.keys import to_base64
-from governance.result_statements import ResultCertificate
-from governance.run_statements import KeyOffer, ManifestParty, Recipient, SeenCheckpoint
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.keys import to_base64
+from governance.statements.result_statements import ResultCertificate
+from governance.statements.run_statements import KeyOffer, ManifestParty, Recipient, SeenCheckpoint
 from studies.documents import format_moment
 from tests.factories.evidence import NOW, REVIEWERS, SITES, Consortium
 from tests.workers.party.consortium_site import Attempt, Log, make_home

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from governance.certificates import SealedSession, check_certificates
-from governance.run_statements import KeyOffer
-from governance.statements import Envelope
+from governance.statements.envelope import Envelope
+from governance.statements.run_statements import KeyOffer
 from studies.documents import format_moment
 from tests.factories.evidence import NOW, SITES, Consortium
 from tests.workers.party.consortium_site import Attempt, make_home

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from governance.payloads import Payload
-from governance.statements import Kind
+from governance.statements.envelope import Kind
+from governance.statements.payloads import Payload
 from studies.documents import (
     DIGEST,
     IDENTIFIER,

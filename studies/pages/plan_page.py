@@ -12,10 +12,10 @@ from django.http import QueryDict
 
 from accounts.models import Site
 from studies.catalogue import CATALOGUE, Declaration
-from studies.criteria_forms import Criteria, criteria_rows, rows_of, rows_typed
-from studies.forms import PlanForm, initial_of
-from studies.noise_forecast import NoiseForecast, forecasts, numbers_opened
-from studies.parameter_fields import PREFIX, PairsField
+from studies.pages.criteria_forms import Criteria, criteria_rows, rows_of, rows_typed
+from studies.pages.forms import PlanForm, initial_of
+from studies.pages.noise_forecast import NoiseForecast, forecasts, numbers_opened
+from studies.pages.parameter_fields import PREFIX, PairsField
 
 
 @dataclass(frozen=True)

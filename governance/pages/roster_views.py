@@ -14,10 +14,10 @@ from accounts.roles import Role
 from governance import actions
 from governance.errors import GovernanceError
 from governance.models import RosterVersion
+from governance.pages.signing import sent_envelope
 from governance.queries import current_roster
 from governance.roster import Roster
 from governance.roster_draft import draft_roster
-from governance.signing import sent_envelope
 
 
 @requires(GET="roster.view", POST="roster.publish")

@@ -5,9 +5,9 @@ from django.core.management import call_command
 from jsonschema import Draft202012Validator
 
 from governance.errors import StatementError
-from governance.result_statements import OpeningPermit
 from governance.schemas import DOCUMENTS, PAYLOADS
-from governance.statements import Kind
+from governance.statements.envelope import Kind
+from governance.statements.result_statements import OpeningPermit
 from tests.factories.evidence import NOW, SITES, Consortium
 from tests.factories.sealed_session import SESSION as SESSION_ID
 from tests.factories.sealed_session import SealedSession

@@ -11,9 +11,9 @@ from accounts.models import User
 from accounts.permissions import has_permission, requires, signed_in
 from governance import actions
 from governance.models import ComputationClass
+from governance.pages.signing import Signing, decide_and_sign
 from governance.policies import can, check_can_decide_class
 from governance.queries import current_roster
-from governance.signing import Signing, decide_and_sign
 from governance.statement_requests import request_class_decision
 from studies.catalogue import CATALOGUE, get
 

@@ -1,6 +1,6 @@
 """What statements say: one frozen dataclass and one JSON Schema for each kind.
 
-`governance.decisions` has what people sign, `governance.run_statements` what sites sign.
+`decisions` has what people sign, `run_statements` and `result_statements` what sites sign.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from audit import canonical
 from governance.errors import StatementError, malformed
 from governance.reasons import sentence
-from governance.statements import Envelope, Kind
+from governance.statements.envelope import Envelope, Kind
 from studies.documents import DocumentError, Schema, parse_moment, read
 
 _MOMENTS = ("issued_at", "valid_until", "deadline")

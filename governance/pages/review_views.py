@@ -10,11 +10,11 @@ from accounts.permissions import requires, signed_in
 from governance import actions, policies, statement_requests
 from governance.errors import GovernanceError
 from governance.models import ComputationClass
+from governance.pages.signing import decide_and_sign
+from governance.pages.spending import spending_at
+from governance.pages.study_views import parameters_in_words
 from governance.queries import reviews_shown_to
 from governance.render import of_plan
-from governance.signing import decide_and_sign
-from governance.spending import spending_at
-from governance.study_views import parameters_in_words
 from studies.actions import plan_of
 from studies.api import study_or_404
 from studies.models import Study

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from governance.errors import malformed
-from governance.payloads import Payload
-from governance.statements import Kind
+from governance.statements.envelope import Kind
+from governance.statements.payloads import Payload
 from studies.documents import (
     COUNT,
     DIGEST,

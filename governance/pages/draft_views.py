@@ -14,8 +14,8 @@ from studies import actions
 from studies.api import study_or_404
 from studies.catalogue import CATALOGUE
 from studies.models import Study
+from studies.pages.plan_page import PlanPage, declaration_called, noise_at, plan_page, retyped_page
 from studies.plan import PlanError
-from studies.plan_page import PlanPage, declaration_called, noise_at, plan_page, retyped_page
 
 SAVED = "Draft saved. Read the plan as everyone will sign it, then submit it."
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from governance import draft_views, release_views, review_views, study_views
+from governance.pages import draft_views, release_views, review_views, study_views
 
 _ONE = "studies/<slug:identifier>/"
 urlpatterns: list[URLPattern] = [

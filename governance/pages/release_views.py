@@ -13,10 +13,10 @@ from accounts.permissions import requires, signed_in
 from governance import actions, policies, statement_requests
 from governance.api.runs import run_or_404
 from governance.models import Release
-from governance.signing import Signing, decide_and_sign
+from governance.pages.signing import Signing, decide_and_sign
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
-from studies.result_tables import as_csv, count_result, survival_result
+from studies.pages.result_tables import as_csv, count_result, survival_result
 
 _VERDICTS = [
     ("pass", "Pass: it shows nothing about single persons and may be released"),

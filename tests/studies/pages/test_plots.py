@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.plots import CURVES_HEIGHT, LEFT, RIGHT, TOP, WIDTH, survival_plot, tick_step
+from studies.pages.plots import CURVES_HEIGHT, LEFT, RIGHT, TOP, WIDTH, survival_plot, tick_step
 
 BOTTOM = TOP + CURVES_HEIGHT
 SUPPRESSED = "suppressed"

@@ -13,12 +13,12 @@ from django.utils import timezone
 from accounts.models import Site
 from studies import catalogue, cohorts
 from studies.actions import plan_of
-from studies.criteria_forms import criteria_rows, rows_of
-from studies.forms import PlanForm
 from studies.models import Study
-from studies.noise_forecast import forecast
-from studies.parameter_fields import parameter_fields
-from studies.plan_page import noise_at, plan_page
+from studies.pages.criteria_forms import criteria_rows, rows_of
+from studies.pages.forms import PlanForm
+from studies.pages.noise_forecast import forecast
+from studies.pages.parameter_fields import parameter_fields
+from studies.pages.plan_page import noise_at, plan_page
 from tests.factories.portal import House
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.result_tables import as_csv, count_result, shown, survival_result
+from studies.pages.result_tables import as_csv, count_result, shown, survival_result
 from tests.factories.evidence import KAPLAN_MEIER_PARAMETERS
 from workers.analyses import cohort_count, kaplan_meier_finish
 from workers.analyses.release_noise import ReleaseNoise

@@ -21,9 +21,10 @@ from webauthn import verify_authentication_response
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import AuthenticationCredential, AuthenticatorAssertionResponse
 
-from governance import keys
 from governance.errors import StatementError, malformed
-from governance.keys import (
+from governance.reasons import sentence
+from governance.statements import keys
+from governance.statements.keys import (
     Key,
     KeyKind,
     RelyingParty,
@@ -32,7 +33,6 @@ from governance.keys import (
     to_base64,
     to_base64url,
 )
-from governance.reasons import sentence
 from studies.documents import Schema, record, text
 
 SCHEMA: Schema = record(

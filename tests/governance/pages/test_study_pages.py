@@ -13,15 +13,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from governance.advice import ADVICE
 from governance.models import Consent, Release, Run, StudyApproval
-from governance.offers import offers_for
+from governance.pages.advice import ADVICE
+from governance.pages.offers import offers_for
+from governance.pages.situation import headline_of, situation_of
 from governance.reasons import REASONS
-from governance.situation import headline_of, situation_of
-from governance.statements import Envelope, add_ed25519
+from governance.statements.envelope import Envelope, add_ed25519
 from studies.models import Study
 from tests.factories.portal import House
-from tests.studies.test_result_tables import count, released
+from tests.studies.pages.test_result_tables import count, released
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from accounts.actions import register_signing_key
 from accounts.models import User
 from governance.models import ComputationClass, RosterVersion
 from governance.roster_draft import draft_roster
-from governance.statements import Envelope, add_ed25519
+from governance.statements.envelope import Envelope, add_ed25519
 from tests.factories.portal import House, build_house
 
 PAGE = "/classes/kaplan-meier/1/"

@@ -15,12 +15,12 @@ from accounts.permissions import has_permission, requires, signed_in
 from governance import actions, policies
 from governance.errors import GovernanceError
 from governance.models import Run
-from governance.offers import offers_for
+from governance.pages.offers import offers_for
+from governance.pages.situation import headlines_of, situation_of
+from governance.pages.spending import spending_at
+from governance.pages.study_story import story_of
 from governance.queries import consents_of, current_roster, reviews_shown_to
 from governance.render import Fact, of_plan
-from governance.situation import headlines_of, situation_of
-from governance.spending import spending_at
-from governance.study_story import story_of
 from studies.actions import plan_of
 from studies.api import study_or_404
 from studies.models import Study

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from audit import canonical
 from governance.errors import StatementError
-from governance.keys import Key, RelyingParty, from_base64, from_base64url, to_base64
-from governance.signatures import Signature
-from governance.statements import (
+from governance.statements.envelope import (
     Envelope,
     Kind,
     add_ed25519,
@@ -26,10 +24,12 @@ from governance.statements import (
     unsigned,
     verify,
 )
+from governance.statements.keys import Key, RelyingParty, from_base64, from_base64url, to_base64
+from governance.statements.signatures import Signature
 from tests.factories.authenticator import USER_PRESENT, USER_VERIFIED, Authenticator
 from tests.factories.evidence import signing_key
 
-VECTORS = sorted((Path(__file__).parents[1] / "vectors" / "statements").glob("*.json"))
+VECTORS = sorted((Path(__file__).parents[2] / "vectors" / "statements").glob("*.json"))
 PORTAL = RelyingParty("localhost", ("http://localhost:8000",))
 ALICE = signing_key("alice")
 ALICE_KEY = Key.ed25519(ALICE.public_key().public_bytes_raw())

@@ -27,11 +27,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import canonical
-from governance import signatures
 from governance.errors import StatementError, malformed
-from governance.keys import Key, RelyingParty, from_base64, to_base64
 from governance.reasons import sentence
-from governance.signatures import Signature
+from governance.statements import signatures
+from governance.statements.keys import Key, RelyingParty, from_base64, to_base64
+from governance.statements.signatures import Signature
 from studies.documents import Schema, array, check, one_of, record, text
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studies.plots import Plot, is_number, survival_plot
+from studies.pages.plots import Plot, is_number, survival_plot
 
 NOT_ESTIMABLE = "not estimable"
 _STEP_COLUMNS = (

@@ -18,7 +18,7 @@ from accounts.models import Site
 from dp.events import epsilon_from_decimal
 from studies.catalogue import Declaration, ParameterError
 from studies.documents import Problem, format_moment, parse_moment
-from studies.parameter_fields import PREFIX, field_name, parameter_fields
+from studies.pages.parameter_fields import PREFIX, field_name, parameter_fields
 
 DEFAULT_LIFETIME = timedelta(days=60)
 
