@@ -121,7 +121,10 @@ class DeclaredPermission(BasePermission):
     """Let a request to the API pass when the person has what the view declares."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Return whether the caller may use this method of `view`; an undeclared one is refused."""
+        """Return whether the caller may use this method of `view`; an undeclared one is refused.
+
+        *Raises* NotPermittedError, which says what is missing, for a person who is signed in.
+        """
         declaration = _declared_by(view)
         if declaration is None:
             return False
@@ -129,7 +132,12 @@ class DeclaredPermission(BasePermission):
         if needed is None:
             # A method that the view does not serve: DRF answers 405 to those who are known.
             return bool(request.user and request.user.is_authenticated)
-        return needed == PUBLIC or has_permission(request.user, needed)
+        if needed == PUBLIC:
+            return True
+        if not request.user.is_authenticated:
+            return False  # DRF asks them to sign in
+        check_permission(request.user, needed)
+        return True
 
 
 def _declared_by(view: object) -> Declaration | None:

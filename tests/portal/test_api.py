@@ -101,7 +101,7 @@ class TestErrors:
         ("method", "path", "body", "status", "code"),
         [
             ("get", "studies/st-none/", None, 404, "not_found"),
-            ("get", "people/", None, 403, "permission_denied"),
+            ("get", "people/", None, 403, "role_missing"),
             ("put", "me/", {}, 405, "method_not_allowed"),
             ("post", "studies/", {"plan": 3}, 400, "invalid"),
             ("post", "studies/", {"plan": {}}, 400, "plan_invalid"),

@@ -1,7 +1,7 @@
 """One site's part of one computation, from a queued row to a sealed share.
 
 The order is part of the security: take the lease, draw the noise, meet the other parties, and
-only then load the data. Whatever goes wrong afterwards, the portal learns the one code `aborted`;
+only then load the data. Whatever goes wrong afterwards, the portal learns `aborted`, or that a party is gone;
 the journal says more, and never a value. A dead computation is never resumed: its randomness
 may have been used, and a retry is a new attempt with new keys.
 """
@@ -45,7 +45,7 @@ from workers.party.lease import Lease
 from workers.party.responder import Clock
 from workers.party.store import record
 from workers.transport import channel as channels
-from workers.transport.errors import TransportError
+from workers.transport.errors import FrameError, TransportError
 from workers.transport.output_share import SALT_BYTES
 from workers.transport.secure import SessionSecrets
 
@@ -211,4 +211,6 @@ def _stop(home: SiteHome, held: Attempt, error: Exception, *, clock: Clock) -> N
 
 
 def _public_reason(error: Exception) -> str:
-    return "site_lost" if isinstance(error, TransportError) else "aborted"
+    """Return the public code: a party that is gone is named, whatever else went wrong is not."""
+    gone = isinstance(error, TransportError) and not isinstance(error, FrameError)
+    return "site_lost" if gone else "aborted"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from studies.documents import parse_moment
 from workers.party.computation import Session
-from workers.party.errors import LeaseLost
 from workers.transport.authentication import authorization
 from workers.transport.websocket import RelayChannel
 
@@ -19,16 +18,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class SiteChannel(RelayChannel):
-    """A relay channel that can be given up from the thread that keeps the lease."""
-
-    def abort(self) -> None:
-        """Let the others know and leave: whoever waits in `exchange` gets an error."""
-        lost = LeaseLost("this attempt was taken away")
-        self.__exit__(LeaseLost, lost, None)
-
-
-def connect(session: Session) -> SiteChannel:
+def connect(session: Session) -> RelayChannel:
     """Return the channel of a session; it dials when it is entered, and until the deadline."""
     home, manifest = session.home, session.manifest
     identity = home.identity
@@ -43,7 +33,7 @@ def connect(session: Session) -> SiteChannel:
         )
 
     left = (parse_moment(manifest.deadline) - now()).total_seconds()
-    return SiteChannel(
+    return RelayChannel(
         home.websocket_url(PATH + manifest.session),
         authorization=credential,
         secrets=session.secrets(),

@@ -226,8 +226,8 @@ def _check_manifest_of(
     for field, (verified, came) in expected.items():
         if verified != came:
             raise _mismatch(f"its {field} is not that of what was verified")
-    if manifest.noise == "off" and not plan.is_rehearsal:
-        raise _mismatch("noise is off, and the plan is not a rehearsal")
+    if (manifest.noise == "off") is not plan.is_rehearsal:
+        raise _mismatch("noise is off in rehearsals, and in them only")
     if parse_moment(manifest.deadline) <= now:
         raise refusal("deadline_passed", moment=manifest.deadline)
 
