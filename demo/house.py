@@ -140,6 +140,10 @@ class House:
                     f"{name} ended with code {process.returncode}; see {self.log_file(name)}."
                 )
 
+    def process_id(self, name: str) -> int:
+        """Return the process id of a process that runs."""
+        return self._running[name].pid
+
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End one process and its children at once, as a power cut would."""
         process = self._running.pop(name)

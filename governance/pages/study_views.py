@@ -23,6 +23,7 @@ from governance.queries import consents_of, current_roster, reviews_shown_to
 from governance.render import Fact, of_plan
 from studies.actions import plan_of
 from studies.api import study_or_404
+from studies.documents import parse_moment
 from studies.models import Study
 from studies.plan import StudyPlan
 from studies.queries import visible_to
@@ -75,6 +76,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
         "version": found.current,
         "versions": found.versions.order_by("-number"),
         "plan": plan,
+        "expires": parse_moment(plan.expires_at),
         "facts": of_plan(plan),
         "safes": _under_safes(plan),
         "parameters": parameters_in_words(plan),

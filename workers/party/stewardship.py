@@ -171,8 +171,8 @@ def _facts_of_site(home: SiteHome, plan: StudyPlan) -> list[Fact]:
         facts.append(
             Fact(
                 "Budget left",
-                f"{balance.left} of {balance.cap} micro-epsilon; "
-                f"a run costs {plan.charge_micro_epsilon}",
+                f"epsilon {render.in_epsilon(balance.left)} of {render.in_epsilon(balance.cap)}; "
+                f"a run costs {render.in_epsilon(plan.charge_micro_epsilon)}",
             )
         )
     try:
