@@ -1,6 +1,6 @@
 """One site's part of one computation, from a queued row to a sealed share.
 
-The order is part of the security: take the lease, draw the noise, meet the other parties, and
+The order is part of the security: take the lease, draw the noise, dial the relay, and
 only then load the data. Whatever goes wrong afterwards, the portal learns `aborted`, or that a
 party is gone; the journal says more, and never a value. A dead computation is never resumed: its
 randomness may have been used, and a retry is a new attempt with new keys.
