@@ -76,4 +76,4 @@ servers: ## Install what the tests start: PostgreSQL, Redis, Chromium (Debian pa
 	  $(BIN)/python -m tests.servers check; }
 
 clean: ## Remove the demo's state (keys, databases, data) and caches; keep the environment.
-	rm -rf .demo static-collected .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .demo .portal static-collected .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

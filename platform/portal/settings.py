@@ -24,7 +24,7 @@ def _listed(name: str, default: str = "") -> list[str]:
 
 
 # Where the portal keeps its database, log key and gate key in the embedded default.
-HOME = Path(_environment("HOME", str(BASE_DIR / ".demo" / "portal"))).resolve()
+HOME = Path(_environment("HOME", str(BASE_DIR / ".portal"))).resolve()
 DEBUG = _environment("DEBUG", "0") == "1"
 # Where people reach the portal: the passkeys' origin, links in e-mails, cookies' security.
 PUBLIC_URL = _environment("PUBLIC_URL", "http://localhost:8000").rstrip("/")
