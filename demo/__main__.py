@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from demo.founding import client_of, found, prepare_portal
 from demo.house import ROOT, House, HouseError
 from demo.people import AUDITOR, EVERYONE, PASSWORD, SITES
 from demo.report import survival_report, twin_of, verify_log
-from demo.story import SURVIVAL_PLAN, Played, play
+from demo.story import SURVIVAL_PLAN, Played, play, wait_for_agents
 
 DEFAULT_PORT = 8000
 
@@ -25,8 +26,8 @@ def main() -> int:
     """Run the demo; return 0 when the study was released and the log verified."""
     options = _options()
     remembered = options.home / "founded"
-    port = options.port or _remembered_port(remembered) or _choose_port()
-    house = House(options.home, SITES, port)
+    founded_on = _remembered_port(remembered)
+    house = House(options.home, SITES, founded_on or options.port or _choose_port())
     begun = time.monotonic()
 
     def say(text: str) -> None:
@@ -35,13 +36,18 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if options.port not in (None, house.port):
+            raise HouseError(
+                f"This demo was founded on port {house.port}, which its roster and sites name:"
+                f" `make demo` continues it, `make clean demo PORT={options.port}` starts afresh."
+            )
         _open_house(house, remembered, say)
         played = play(house, say)
         outcome = _report(house, played, say)
         if not options.once:
             _stay_up(house, say)
     except (HouseError, Refused) as error:
-        sys.stderr.write(f"\nThe demo stopped: {error}\nStart afresh with: make clean demo\n")
+        sys.stderr.write(f"\nThe demo stopped: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -49,7 +55,6 @@ def main() -> int:
         house.stop()
     if options.once:
         sys.stdout.write(f"demo-result: {json.dumps(outcome, sort_keys=True)}\n")
-        return 0
     return 0
 
 
@@ -57,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="exit after the study (ONCE=1)")
     parser.add_argument(
-        "--port", type=int, help=f"the portal's port (default {DEFAULT_PORT}, or a free one)"
+        "--port", type=_port, help=f"the portal's port (default {DEFAULT_PORT}, or a free one)"
     )
     parser.add_argument(
         "--home", type=Path, default=ROOT / ".demo", help="keys, databases and logs (default .demo)"
@@ -69,8 +74,8 @@ def _open_house(house: House, remembered: Path, say: Any) -> None:
     """Start every process; found the consortium the first time."""
     if _listening(house.port):
         raise HouseError(
-            f"Port {house.port} is in use: stop what listens there,"
-            " or choose another: make clean demo PORT=8100"
+            f"Port {house.port} is in use. Is the demo running already, at {house.url}? If not,"
+            " stop what listens there, or found the demo on another port: make demo PORT=8100"
         )
     first_time = not remembered.exists()
     if first_time:
@@ -86,9 +91,11 @@ def _open_house(house: House, remembered: Path, say: Any) -> None:
     if first_time:
         found(house, say)
         remembered.write_text(str(house.port))
+    begun = datetime.now(UTC)
     for site in SITES:
         house.start(f"{site}-worker")
         house.start(f"{site}-agent")
+    wait_for_agents(house, since=begun)
     say("Three agents dialled out to the portal; each site has its own worker and broker.")
 
 
@@ -138,14 +145,22 @@ def _stay_up(house: House, say: Any) -> None:
             f"      {person.username:8} {person.name:18} {person.organisation:11}"
             f" {', '.join(person.roles)}\n"
         )
-    keys = house.home / "people"
+    key = house.home / "people" / "ruth" / "key.pem"
     sys.stdout.write(
-        f"      Their signing keys are in {keys}; sign offline with quorate-sign, or register a"
-        " passkey under your name.\n      Ctrl-C stops everything.\n"
+        "      Decide with their keys: download what is to be signed from its page, then\n"
+        f"        .venv/bin/quorate-sign sign statement.json --key {key}\n"
+        "      Verify the log yourself: log in as frank and look under Audit.\n"
+        "      Ctrl-C stops everything.\n"
     )
     sys.stdout.flush()
     while not threading.Event().wait(1):
         house.check_alive()
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1024 to 65535, got {text!r}")
+    return int(text)
 
 
 def _remembered_port(remembered: Path) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 from demo.client import Client
 from demo.founding import client_of
 from demo.house import House, HouseError
-from demo.people import CHECKERS, PI, REVIEWERS, SITES, STEWARDS
+from demo.people import CHECKERS, OPERATOR, PI, REVIEWERS, SITES, STEWARDS
 
 Say = Callable[[str], None]
 
@@ -84,6 +84,17 @@ def play(house: House, say: Say, plan: Mapping[str, Any] = SURVIVAL_PLAN) -> Pla
     )
     say("The release decision is in the log, cosigned by the sites; the investigator can read it.")
     return Played(study, digest, run, release["result"], seconds)
+
+
+def wait_for_agents(house: House, *, since: datetime) -> None:
+    """Return when every site's agent has spoken to the portal after `since`."""
+
+    def all_here(seen: Any) -> bool:
+        said = [site["last_seen_at"] for site in seen["results"]]
+        return all(moment and datetime.fromisoformat(moment) >= since for moment in said)
+
+    operator = client_of(house, OPERATOR).sign_in()
+    wait_for(house, "sites/?limit=100", operator, all_here, "the sites' agents")
 
 
 def propose(investigator: Client, plan: Mapping[str, Any]) -> tuple[str, str]:

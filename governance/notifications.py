@@ -59,7 +59,8 @@ def study_rejected(study: Study) -> None:
 def run_ended_badly(run: Run) -> None:
     """Tell the author and the stewards that a run failed or a site refused it."""
     people = [run.study.author, *stewards(run.study)]
-    _tell(people, run.study, f"has a run that did not finish: {run.reason}"[:180])
+    what = f"has a run that did not finish: {run.reason}"[:180]
+    _tell(people, run.study, what.rstrip("."))  # the reason is a sentence
 
 
 def result_opened(release: Release) -> None:

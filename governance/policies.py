@@ -32,6 +32,12 @@ _DECIDABLE = {
     "revoke": [ComputationClass.State.APPROVED],
 }
 _OPENED_ONCE = [Release.State.OPENED, Release.State.DECIDED, Release.State.VISIBLE]
+_UNDECIDED = [
+    Release.State.SEALED,
+    Release.State.OPENING,
+    Release.State.OPENED,
+    Release.State.DECIDED,
+]
 _AMENDABLE = [Study.State.RETURNED, Study.State.APPROVED, Study.State.READY]
 _WITHDRAWABLE = [
     Study.State.DRAFT,
@@ -122,9 +128,9 @@ def check_can_consent(study: Study, site: Site, decision: str, by: User) -> None
         raise NotPermittedError("other_site", f"Only a data steward of {site} decides for it.")
     if study.author_id == by.pk:
         raise NotPermittedError("own_study", "Nobody consents to their own study.")
+    _check_state(study, _OPEN_TO_CONSENT, "consented to")
     if not study.current.sites.filter(pk=site.pk).exists():
         _refuse("site_not_in_plan", f"{site} is not among the sites of this study plan.")
-    _check_state(study, _OPEN_TO_CONSENT, "consented to")
     newest = Consent.objects.filter(version=study.current, site=site).order_by("-pk").first()
     given = newest is not None and newest.decision == "consent"
     if decision == "withdraw" and not given:
@@ -146,7 +152,7 @@ def check_can_start_run(study: Study, by: User) -> None:
     if used >= allowed:
         _refuse(
             "plan_runs_exhausted",
-            f"The study plan allows {allowed} runs and all have been used. Amend it for more.",
+            f"All runs that the study plan allows ({allowed}) have been used. Amend it for more.",
         )
 
 
@@ -159,11 +165,22 @@ def check_can_cancel_run(run: Run, by: User) -> None:
 
 
 def check_can_amend(study: Study, by: User) -> None:
-    """Raise unless `by` may make a new version of the study, which voids its approvals."""
+    """Raise unless `by` may make a new version of the study, which voids its approvals.
+
+    While a result is on its way it waits for those who decide about it.
+    """
     _check_author(study, by)
     check_permission(by, "study.propose")
     _check_state(study, _AMENDABLE, "amended")
     _check_no_active_run(study)
+    undecided = Release.objects.filter(run__version__study=study, state__in=_UNDECIDED).first()
+    if undecided is not None:
+        label = Release.State(undecided.state).label.lower()
+        _refuse(
+            "release_undecided",
+            f"The result of {undecided.run} is {label}. Wait until it is released or withheld, then"
+            " amend the plan.",
+        )
 
 
 def check_can_withdraw(study: Study, by: User) -> None:

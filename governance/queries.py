@@ -107,6 +107,21 @@ def newest_consent(study: Study, site: Site) -> ConsentDecision | None:
     return None if row is None else ConsentDecision.of(Envelope.parse(row.envelope))
 
 
+def declines_of(studies: Sequence[Study]) -> dict[int, list[Consent]]:
+    """Return what sites have declined and stand by, by the study's key, the oldest first.
+
+    Only of studies that wait for consent. *Cost* as `newest_runs`.
+    """
+    current = [study.current.pk for study in studies if study.state == Study.State.APPROVED]
+    rows = Consent.objects.filter(version__in=current).select_related("version", "site")
+    newest = {(row.version_id, row.site_id): row for row in rows.order_by("pk")}
+    found: dict[int, list[Consent]] = {}
+    for row in sorted(newest.values(), key=lambda row: row.pk):
+        if row.decision == "decline":
+            found.setdefault(row.version.study_id, []).append(row)
+    return found
+
+
 def releases_of(study: Study) -> "QuerySet[Release]":
     """Return the releases of the study's runs, newest first."""
     return Release.objects.filter(run__version__study=study).order_by("-pk")

@@ -18,7 +18,10 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "statement_wrong_kind": "Expected a statement of kind {expected}, came one of {came}.",
         "signature_missing": "The statement carries no signature by the key {key}.",
         "signature_invalid": "The signature by the key {key} does not verify: {problem}.",
-        "signer_unknown": "No member of the roster has the key {key}; ask for a roster that does.",
+        "signer_unknown": (
+            "{key} is not a key of {member} in the roster. Sign with your own key, or ask for a "
+            "roster that lists it."
+        ),
         "signer_not_entitled": "{member} may not sign this: {problem}.",
         "evidence_malformed": "The evidence sent for this study cannot be read: {problem}.",
         "transition_illegal": "{problem}.",
@@ -36,7 +39,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
             "the approvals name {expected}."
         ),
         "plan_expired": "The study plan expired on {moment}; its author can amend it.",
-        "plan_runs_exhausted": "The study plan allows {allowed} runs and all have been used.",
+        "plan_runs_exhausted": "All runs that the study plan allows ({allowed}) have been used.",
         # Computation class.
         "class_unknown": "This site's software has no computation class {name}.",
         "class_digest_mismatch": (
@@ -68,6 +71,11 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "site_not_in_plan": "{site} is not among the sites of this study plan.",
         "policy_refuses": "The policy of {site} does not allow this study: {problem}.",
         "data_set_unknown": "{site} has no data set {name} that is fit for this study: {problem}.",
+        "column_unknown": (
+            "The register of {site} lists no column {column} for the data set {name}. Amend the "
+            "plan so that it names a column listed there, or ask the site's operator to register "
+            "data that have it."
+        ),
         "rehearsal_on_confidential_data": (
             "{site} rehearses only on data sets that its own register calls synthetic or public; "
             "{name} is neither."

@@ -60,8 +60,10 @@ def check_signed(envelope: Envelope, kind: type[DecisionT], roster: Roster) -> S
         raise _not_entitled(member.id, f"the roster does not list them in {decision.organisation}")
     own = [key for key in member.keys if key.id in signer_keys(envelope)]
     if not own:
-        keys = ", ".join(signer_keys(envelope)) or "of nobody"
-        raise StatementError("signer_unknown", sentence("signer_unknown", key=keys))
+        keys = ", ".join(signer_keys(envelope)) or "(unsigned)"
+        raise StatementError(
+            "signer_unknown", sentence("signer_unknown", key=keys, member=member.id)
+        )
     verify(envelope, own[0], roster.relying_party)
     return Signed(decision, member)
 

@@ -88,7 +88,7 @@ def _tasks(study: Study, headline: Headline, person: _Person) -> list[str]:
     return [
         *_authors_tasks(study, headline, person.user),
         *_reviewers_tasks(study, person),
-        *_stewards_tasks(study, person),
+        *_stewards_tasks(study, headline, person),
         *_checkers_tasks(study, headline, person),
     ]
 
@@ -98,6 +98,8 @@ def _authors_tasks(study: Study, headline: Headline, user: User) -> list[str]:
         return []
     if study.state in _AUTHORS_TASKS:
         return [_AUTHORS_TASKS[Study.State(study.state)]]
+    if headline.declined:
+        return [f"Amend: {', '.join(headline.declined)} declined"]
     may_run = headline.state in _MAY_RUN and policies.can(policies.check_can_start_run, study, user)
     return ["Start a run"] if may_run else []
 
@@ -113,13 +115,14 @@ def _reviewers_tasks(study: Study, person: _Person) -> list[str]:
     return ["Review the study plan" if blinded else "Renew your approval of the study plan"]
 
 
-def _stewards_tasks(study: Study, person: _Person) -> list[str]:
+def _stewards_tasks(study: Study, headline: Headline, person: _Person) -> list[str]:
     if "consent.sign" not in person.permissions or study.state != Study.State.APPROVED:
         return []
     return [
         f"Decide about the consent of {site}"
         for site in study.current.sites.filter(organisation=person.user.organisation_id)
-        if policies.can(policies.check_can_consent, study, site, "decline", person.user)
+        if site.slug not in headline.declined
+        and policies.can(policies.check_can_consent, study, site, "decline", person.user)
     ]
 
 

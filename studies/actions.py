@@ -16,6 +16,7 @@ from audit import log
 from studies import catalogue
 from studies.models import Study, StudyVersion
 from studies.plan import StudyPlan
+from studies.queries import shown_version
 
 # What an author need not say, for there is one choice so far.
 _DEFAULTS: Mapping[str, Any] = {
@@ -57,8 +58,9 @@ def save_draft(*, study: Study, plan: Mapping[str, Any], by: User) -> StudyVersi
     check_can_edit(study, by)
     version = study.current
     built = build_plan(plan, study=study.identifier, version=version.number, by=by)
-    study.title = built.title
-    study.save(update_fields=["title"])
+    if not study.versions.filter(submitted_at__isnull=False).exists():
+        study.title = built.title
+        study.save(update_fields=["title"])
     version.plan, version.digest = built.canonical(), built.digest
     version.save(update_fields=["plan", "digest"])
     version.sites.set(_sites(built))
@@ -68,9 +70,8 @@ def save_draft(*, study: Study, plan: Mapping[str, Any], by: User) -> StudyVersi
 
 def duplicate_study(*, study: Study, by: User) -> Study:
     """Return a new draft of one's own with the plan of `study`, which one may see."""
-    plan = {
-        name: value for name, value in plan_of(study.current).to_json().items() if name not in _OURS
-    }
+    shown = plan_of(shown_version(study, by)).to_json()
+    plan = {name: value for name, value in shown.items() if name not in _OURS}
     plan["title"] = f"Copy of {plan['title']}"[:200]
     return create_study(plan=plan, by=by, copied_from=study)
 

@@ -60,7 +60,7 @@ class Studies(generics.ListAPIView[Study]):
     @extend_schema(request=PlanSerializer, responses={201: StudySerializer})
     def post(self, request: Request) -> Response:
         study = actions.create_study(plan=sent_plan(request), by=signed_in(request))
-        return Response(StudySerializer(study).data, status=201)
+        return Response(StudySerializer(study, context={"request": request}).data, status=201)
 
 
 class Duplicate(APIView):
@@ -72,7 +72,7 @@ class Duplicate(APIView):
     def post(self, request: Request, identifier: str) -> Response:
         by = signed_in(request)
         copy = actions.duplicate_study(study=study_or_404(by, identifier), by=by)
-        return Response(StudySerializer(copy).data, status=201)
+        return Response(StudySerializer(copy, context={"request": request}).data, status=201)
 
 
 urlpatterns: Sequence[URLPattern] = [

@@ -24,6 +24,9 @@ from studies.documents import COLUMN
 
 Domain: TypeAlias = Literal["condition_occurrence", "drug_era"]
 
+GENDER_COLUMN = "gender_concept_id"
+"""The column of persons that a criterion of kind gender reads, in a plain table too."""
+
 _CONCEPTS = {
     "type": "array",
     "items": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
@@ -168,6 +171,21 @@ class CohortDefinition:
             "exclude": [criterion.to_json() for criterion in self.exclude],
         }
 
+    @property
+    def needs_records(self) -> bool:
+        """Whether a criterion asks for records beside the table of persons."""
+        return any(isinstance(criterion, AnyRecord) for criterion in self._criteria)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table of persons that the criteria read."""
+        names = [_column_of(criterion) for criterion in self._criteria]
+        return tuple(name for name in names if name is not None)
+
+    @property
+    def _criteria(self) -> tuple[Criterion, ...]:
+        return self.include + self.exclude
+
     def in_words(self) -> list[str]:
         """Return one plain sentence part per criterion, for pages that ask for a decision."""
         if not self.include and not self.exclude:
@@ -204,6 +222,12 @@ def _criterion(value: dict[str, Any], path: str) -> Criterion:
     if lowest is not None and highest is not None and lowest > highest:
         raise CohortError(path, f"expected at_least <= at_most, got {lowest} > {highest}")
     return Column(value["column"], lowest, highest, value.get("equals"))
+
+
+def _column_of(criterion: Criterion) -> str | None:
+    if isinstance(criterion, Column):
+        return criterion.column
+    return GENDER_COLUMN if isinstance(criterion, Gender) else None
 
 
 def _any_of(concepts: Sequence[int]) -> str:

@@ -2,7 +2,8 @@
 
 Schemas are JSON Schema draft 2020-12. They stand beside the parser that uses them and are written
 to ``docs/protocols/schemas/``. A pattern ending in ``$`` ends at the end of the text (Python's
-``re`` alone would also accept a final newline).
+``re`` alone would also accept a final newline). Where a pattern stands beside a
+``description``, people are told that instead: it says what is expected.
 
 Moments are text such as ``2026-11-22T23:41:37Z``: UTC, whole seconds, one spelling each.
 """
@@ -202,6 +203,8 @@ def _problem(error: ValidationError) -> Problem:
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         unknown = sorted(set(value) - set(known))
         return Problem(field, "no other fields than the known ones", f"also {', '.join(unknown)}")
+    if rule == "pattern" and isinstance(error.schema, dict) and "description" in error.schema:
+        return Problem(field, str(error.schema["description"]), shown(value))
     if rule in _EXPECTED:
         written = ", ".join(map(str, bound)) if isinstance(bound, list) else str(bound)
         return Problem(field, _EXPECTED[rule].format(written), shown(value))

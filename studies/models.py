@@ -22,6 +22,7 @@ class Study(models.Model):
 
     # What plans, statements and the log call it, for example "st-7f3a90c1".
     identifier = models.SlugField(unique=True)
+    # That of the newest submitted plan: a later draft's title is for its author alone.
     title = models.CharField(max_length=200)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="studies"

@@ -82,7 +82,11 @@ SCHEMA: Schema = document(
         "privacy": record(
             {
                 "currency": one_of("micro-epsilon"),
-                "epsilon": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,3})([.][0-9]{1,6})?$"},
+                "epsilon": {
+                    "description": "a decimal number with at most 6 digits after the point",
+                    "type": "string",
+                    "pattern": "^(0|[1-9][0-9]{0,3})([.][0-9]{1,6})?$",
+                },
             }
         ),
         "max_sites_per_person": {"type": "integer", "minimum": 1, "maximum": 20},

@@ -58,8 +58,8 @@ def _bound_problems(value: Mapping[str, Any], declaration: Declaration) -> list[
     try:
         declaration.validate_parameters(value["parameters"])
     except ParameterError as error:
-        problem = str(error).removeprefix(f"{error.field}: ")
-        problems.append(_problem(f"$.parameters.{error.field}", problem, "another value"))
+        expected, _, came = str(error).removeprefix(f"{error.field}: ").partition(", got ")
+        problems.append(_problem(f"$.parameters.{error.field}", expected, came or "another value"))
     epsilon, most = value["privacy"]["epsilon"], declaration.maximum_epsilon
     sensitivity = declaration.sensitivity * value["max_sites_per_person"]
     if not 0 < Fraction(epsilon) <= Fraction(most):

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from accounts.models import User
 from studies.models import Study, StudyVersion
+from studies.queries import shown_version
 
 
 class PersonBriefSerializer(serializers.ModelSerializer[User]):
@@ -24,10 +25,12 @@ class VersionSerializer(serializers.ModelSerializer[StudyVersion]):
 
 
 class StudySerializer(serializers.ModelSerializer[Study]):
+    """A study as the `reader` of the context, or whoever sent its `request`, may see it."""
+
     state_label = serializers.CharField(source="get_state_display", read_only=True)
     author = PersonBriefSerializer(read_only=True)
-    version = serializers.IntegerField(source="current.number", read_only=True)
-    digest = serializers.CharField(source="current.digest", read_only=True)
+    version = serializers.SerializerMethodField()
+    digest = serializers.SerializerMethodField()
 
     class Meta:
         model = Study
@@ -42,6 +45,15 @@ class StudySerializer(serializers.ModelSerializer[Study]):
             "digest",
             "created_at",
         ]
+
+    def get_version(self, study: Study) -> int:
+        return self._shown(study).number
+
+    def get_digest(self, study: Study) -> str:
+        return self._shown(study).digest
+
+    def _shown(self, study: Study) -> StudyVersion:
+        return shown_version(study, self.context.get("reader") or self.context["request"].user)
 
 
 class PlanSerializer(serializers.Serializer[Any]):

@@ -35,10 +35,13 @@ def submit_study(*, study: Study, by: User) -> None:
     """Hand the draft to the committee; from now on this version never changes."""
     locked = lock(study)
     policies.check_can_submit(locked, by)
-    StudyVersion.objects.filter(pk=locked.current.pk).update(submitted_at=timezone.now())
+    version = locked.current
+    StudyVersion.objects.filter(pk=version.pk).update(submitted_at=timezone.now())
+    locked.title = plan_of(version).title
+    locked.save(update_fields=["title"])
     move_study(locked, Study.State.IN_REVIEW, actor=Actor.PI, by=by)
     notifications.study_submitted(locked)
-    study.state = locked.state
+    study.state, study.title = locked.state, locked.title
 
 
 @transaction.atomic
@@ -102,10 +105,8 @@ def amend_study(*, study: Study, by: User, plan: Mapping[str, Any] | None = None
     fields = plan_of(before).to_json() if plan is None else plan
     built = build_plan(fields, study=locked.identifier, version=before.number + 1, by=by)
     version = add_version(locked, built)
-    locked.title = built.title
-    locked.save(update_fields=["title"])
     move_study(locked, Study.State.DRAFT, actor=Actor.PI, by=by, data={"version": version.number})
-    study.state, study.title = locked.state, locked.title
+    study.state = locked.state
     return version
 
 

@@ -40,7 +40,8 @@ from governance.serializers import (
 )
 from studies.actions import plan_of, save_draft
 from studies.api import sent_plan, study_or_404
-from studies.models import Study
+from studies.models import Study, StudyVersion
+from studies.queries import shown_version, shown_versions
 from studies.serializers import PlanSerializer, StudySerializer, VersionSerializer
 
 _REVIEWS = ("approve", "return", "reject")
@@ -135,7 +136,8 @@ class Reviews(APIView):
     @extend_schema(responses=ReviewsSerializer)
     def get(self, request: Request, identifier: str) -> Response:
         by = signed_in(request)
-        return Response(ReviewsSerializer(_reviews(study_or_404(by, identifier), by)).data)
+        version = shown_version(study_or_404(by, identifier), by)
+        return Response(ReviewsSerializer(_reviews(version, by)).data)
 
     @extend_schema(request=SignedSerializer, responses={201: ReviewSerializer})
     def post(self, request: Request, identifier: str) -> Response:
@@ -171,7 +173,7 @@ class Consents(APIView):
     @extend_schema(responses=SiteConsentSerializer(many=True))
     def get(self, request: Request, identifier: str) -> Response:
         study = study_or_404(signed_in(request), identifier)
-        return Response(_consents(study))
+        return Response(_consents(shown_version(study, signed_in(request))))
 
     @extend_schema(request=SignedSerializer, responses={201: ConsentSerializer})
     def post(self, request: Request, identifier: str) -> Response:
@@ -191,23 +193,24 @@ class EvidenceExport(APIView):
     def get(self, request: Request, identifier: str) -> Response:
         study = study_or_404(signed_in(request), identifier)
         policies.check_can_export_evidence(study)
-        return Response(evidence_for(study.current).to_json())
+        return Response(evidence_for(shown_version(study, signed_in(request))).to_json())
 
 
 def described(study: Study, user: User) -> Response:
     """Return the answer that describes the study to this person."""
     release = releases_of(study).first()
-    submitted = study.state != Study.State.DRAFT
+    version = shown_version(study, user)
+    submitted = version.submitted_at is not None
     runs = Run.objects.filter(version__study=study).select_related(
         "version__study", "requested_by__organisation"
     )
     body = {
-        **StudySerializer(study).data,
+        **StudySerializer(study, context={"reader": user}).data,
         "owner": headline_of(study).owner,
-        "plan": plan_of(study.current).to_json(),
-        "versions": VersionSerializer(study.versions.order_by("number"), many=True).data,
-        "reviews": ReviewsSerializer(_reviews(study, user)).data if submitted else None,
-        "consents": _consents(study) if submitted else [],
+        "plan": plan_of(version).to_json(),
+        "versions": VersionSerializer(shown_versions(study, user)[::-1], many=True).data,
+        "reviews": ReviewsSerializer(_reviews(version, user)).data if submitted else None,
+        "consents": _consents(version) if submitted else [],
         "runs": RunSerializer(runs.order_by("pk"), many=True).data,
         "release": ReleaseSerializer(release).data if release else None,
         "may": [step for step, check in _STEPS.items() if policies.can(check, study, user)],
@@ -215,8 +218,7 @@ def described(study: Study, user: User) -> Response:
     return Response(body)
 
 
-def _reviews(study: Study, user: User) -> dict[str, Any]:
-    version = study.current
+def _reviews(version: StudyVersion, user: User) -> dict[str, Any]:
     return {
         "received": version.approvals.values("signer").distinct().count(),
         "needed": current_roster().rules.study_approvals.approvals,
@@ -224,8 +226,8 @@ def _reviews(study: Study, user: User) -> dict[str, Any]:
     }
 
 
-def _consents(study: Study) -> Any:
-    standing: Any = consents_of(study.current)  # the stubs know no many=True
+def _consents(version: StudyVersion) -> Any:
+    standing: Any = consents_of(version)  # the stubs know no many=True
     return SiteConsentSerializer(standing, many=True).data
 
 

@@ -9,7 +9,10 @@ _AMEND = "Amend the plan so that it fits, or ask the site what it would allow."
 _AUDITOR = "Do not start another run yet. Tell an auditor: the log and the sites must agree first."
 
 ADVICE: Mapping[str, str] = {
-    "site_lost": f"Ask the site's operator whether its agent is up. {_AGAIN}",
+    "site_lost": (
+        "Ask the site's operator whether its agent is up; "
+        f"or its journal (site-agent journal) says why. {_AGAIN}"
+    ),
     "deadline_passed": f"Ask the sites' operators whether their agents are up. {_AGAIN}",
     "aborted": _AGAIN,
     "cancelled": _AGAIN,
@@ -26,6 +29,7 @@ ADVICE: Mapping[str, str] = {
     "plan_expired": "Amend the plan with a later last day.",
     "policy_refuses": _AMEND,
     "data_set_unknown": "Ask the site's operator to register the data set, or amend the plan.",
+    "column_unknown": "Amend the plan so that it names columns that every site has registered.",
     "rehearsal_on_confidential_data": _AMEND,
     "budget_exhausted": "Amend the plan with a smaller epsilon, or leave the site out.",
     "checkpoint_inconsistent": _AUDITOR,

@@ -12,16 +12,18 @@ from accounts.permissions import has_permission
 from governance import policies
 from governance.errors import GovernanceError
 from governance.models import Release, Run
-from governance.queries import releases_of
+from governance.queries import declines_of, releases_of
 from studies.actions import check_can_edit
 from studies.models import Study
+from studies.queries import shown_version
 
 
 @dataclass(frozen=True)
 class Offer:
     """One thing to do: a link, or a button that posts. `reason` says why it cannot be done now.
 
-    A `task` is what the study waits for from this person; `consequence` what it leads to.
+    A `task` is what the study waits for from this person; `consequence` what it leads to. What is
+    hard to undo `asks` again before it is done.
     """
 
     label: str
@@ -29,6 +31,7 @@ class Offer:
     posts: bool = False
     task: bool = False
     danger: bool = False
+    asks: bool = False
     consequence: str = ""
     reason: str = ""
 
@@ -81,7 +84,8 @@ def _authors_offers(study: Study, user: User) -> list[Offer]:
                 "Amend the plan",
                 _to("study-amend", study),
                 posts=True,
-                task=study.state == Study.State.RETURNED,
+                task=study.state == Study.State.RETURNED or bool(declines_of([study])),
+                asks=True,
                 consequence="This makes a new version. Reviews and consents must be given anew.",
             ),
             policies.check_can_amend,
@@ -94,6 +98,7 @@ def _authors_offers(study: Study, user: User) -> list[Offer]:
                 _to("study-withdraw", study),
                 posts=True,
                 danger=True,
+                asks=True,
                 consequence="This ends the study for good.",
             ),
             policies.check_can_withdraw,
@@ -124,7 +129,7 @@ def _stewards_offers(study: Study, user: User) -> list[Offer]:
     if not has_permission(user, "consent.sign"):
         return []
     found = []
-    for site in study.current.sites.filter(organisation=user.organisation_id):
+    for site in shown_version(study, user).sites.filter(organisation=user.organisation_id):
         href = reverse("study-consent", args=[study.identifier, site.slug])
         given = policies.can(policies.check_can_consent, study, site, "withdraw", user)
         label = f"Consent of {site}: renew or withdraw" if given else f"Decide for {site}"

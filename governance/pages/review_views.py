@@ -18,6 +18,7 @@ from governance.render import of_plan
 from studies.actions import plan_of
 from studies.api import study_or_404
 from studies.models import Study
+from studies.queries import shown_version
 
 _REVIEWS = [
     ("approve", "Approve: the study may run as this plan says"),
@@ -53,17 +54,18 @@ def review(request: HttpRequest, identifier: str) -> HttpResponse:
     if signing.done:
         messages.success(request, "Your review is signed and logged.")
         return redirect("study", identifier)
-    plan = plan_of(study.current)
+    version = shown_version(study, by)
+    plan = plan_of(version)
     context = {
         "study": study,
-        "version": study.current,
+        "version": version,
         "plan": plan,
         "facts": of_plan(plan),
         "parameters": parameters_in_words(plan),
         "computation_class": ComputationClass.objects.filter(
             digest=plan.class_reference.digest
         ).first(),
-        "received": study.current.approvals.count(),
+        "received": version.approvals.count(),
         "earlier": _earlier_reviews(study, by),
         "signing": signing,
     }
@@ -75,10 +77,11 @@ def consent(request: HttpRequest, identifier: str, site: str) -> HttpResponse:
     """Show a steward what their site would do, reveal and spend, and take their signed decision."""
     by = signed_in(request)
     study = study_or_404(by, identifier)
-    asked = study.current.sites.filter(slug=site, organisation=by.organisation_id).first()
+    version = shown_version(study, by)
+    asked = version.sites.filter(slug=site, organisation=by.organisation_id).first()
     if asked is None:
         raise Http404
-    newest = study.current.consents.filter(site=asked).order_by("-pk").first()
+    newest = version.consents.filter(site=asked).order_by("-pk").first()
     given = newest is not None and newest.decision == "consent"
     if request.method == "GET" and (reason := _why_not_consent(study, asked, by)):
         messages.warning(request, reason)
@@ -94,11 +97,11 @@ def consent(request: HttpRequest, identifier: str, site: str) -> HttpResponse:
     if signing.done:
         messages.success(request, f"Your decision for {asked} is signed and logged.")
         return redirect("study", identifier)
-    plan = plan_of(study.current)
+    plan = plan_of(version)
     forecast = plan.declaration.forecast(plan.parameters, len(plan.sites))
     context = {
         "study": study,
-        "version": study.current,
+        "version": version,
         "site": asked,
         "plan": plan,
         "facts": of_plan(plan),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from governance.models import Release, Run
+from governance.models import Consent, Release, Run
 from governance.policies import ACTIVE_RUNS
-from governance.queries import consents_of, current_roster, newest_runs
+from governance.queries import consents_of, current_roster, declines_of, newest_runs
 from governance.states import OWNER, Machine
 from studies.actions import plan_of
 from studies.models import Study
@@ -25,12 +25,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Headline:
-    """The state of what moved last, study, run or release, and who acts next."""
+    """The state of what moved last, study, run or release, and who acts next.
+
+    `declined` names the sites without which the plan cannot run, so its author must change it.
+    """
 
     state: str
     label: str
     owner: str
     since: datetime
+    declined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,17 @@ def headline_of(study: Study) -> Headline:
 
 def headlines_of(studies: Sequence[Study]) -> list[Headline]:
     """Return how each study stands. *Cost* as `governance.queries.newest_runs`."""
-    runs = newest_runs(studies)
-    return [_headline(study, *_leading(study, runs.get(study.pk))) for study in studies]
+    runs, declines = newest_runs(studies), declines_of(studies)
+    return [
+        _headline(study, *_leading(study, runs.get(study.pk)), declines.get(study.pk, []))
+        for study in studies
+    ]
 
 
 def situation_of(study: Study) -> Situation:
     """Return how the study stands, run and release included."""
     run, release = _leading(study, newest_runs([study]).get(study.pk))
-    headline = _headline(study, run, release)
+    headline = _headline(study, run, release, declines_of([study]).get(study.pk, []))
     if release is not None:
         return _released(study, release, headline)
     if run is not None:
@@ -97,13 +104,19 @@ def _leading(study: Study, run: Run | None) -> tuple[Run | None, Release | None]
     return (run, release) if under_way else (None, None)
 
 
-def _headline(study: Study, run: Run | None, release: Release | None) -> Headline:
+def _headline(
+    study: Study, run: Run | None, release: Release | None, declines: Sequence[Consent]
+) -> Headline:
     if release is not None:
         label, owner = release.get_state_display(), OWNER[Machine.RELEASE, release.state]
         return Headline(release.state, label, owner, release.state_since)
     if run is not None:
         label, owner = f"Run {run.get_state_display().lower()}", OWNER[Machine.RUN, run.state]
         return Headline(run.state, label, owner, run.state_since)
+    if declines:
+        owner, since = OWNER[Machine.CONSENT, "decline"], declines[-1].signed_at
+        sites = tuple(row.site.slug for row in declines)
+        return Headline(study.state, study.get_state_display(), owner, since, sites)
     owner = OWNER[Machine.STUDY, study.state]
     return Headline(study.state, study.get_state_display(), owner, study.state_since)
 
@@ -153,6 +166,11 @@ def _released(study: Study, release: Release, headline: Headline) -> Situation:
 def _sentence(study: Study) -> str:
     match study.state:
         case Study.State.DRAFT:
+            if study.current.number > 1:
+                return (
+                    "Its author is changing the plan. Until the new version is submitted, others"
+                    " see the last one that was."
+                )
             return "Only its author sees this draft. Once submitted, this version never changes."
         case Study.State.IN_REVIEW:
             return f"{_reviews(study)} Reviewers do not see each other's before all are in."

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Q, prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 
 from accounts.errors import ActionError
 from accounts.models import User
@@ -24,9 +24,9 @@ from governance.render import Fact, of_plan
 from studies.actions import plan_of
 from studies.api import study_or_404
 from studies.documents import parse_moment
-from studies.models import Study
+from studies.models import Study, StudyVersion
 from studies.plan import StudyPlan
-from studies.queries import visible_to
+from studies.queries import shown_version, shown_versions, visible_to
 
 STUDIES_ON_A_PAGE = 20
 
@@ -69,12 +69,13 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
     by = signed_in(request)
     found = study_or_404(by, identifier)
     prefetch_related_objects([found], "versions")  # nothing below changes them
-    plan = plan_of(found.current)
+    version = shown_version(found, by)
+    plan = plan_of(version)
     offers = offers_for(found, by)
     context = {
         "study": found,
-        "version": found.current,
-        "versions": found.versions.order_by("-number"),
+        "version": version,
+        "versions": shown_versions(found, by),
         "plan": plan,
         "expires": parse_moment(plan.expires_at),
         "facts": of_plan(plan),
@@ -86,7 +87,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
         "refused": [offer for offer in offers if offer.reason],
         "story": story_of(identifier, with_links=has_permission(by, "audit.view")),
         "evidence": policies.can(policies.check_can_export_evidence, found),
-        **_decisions(found, by, plan),
+        **_decisions(version, by, plan),
     }
     return render(request, "studies/study.html", context)
 
@@ -94,8 +95,11 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
 @requires(GET="study.view")
 def plan_file(request: HttpRequest, identifier: str, number: int) -> HttpResponse:
     """Hand out a version of the plan: exactly the bytes whose SHA-256 is the study digest."""
-    found = study_or_404(signed_in(request), identifier)
-    version = get_object_or_404(found.versions, number=number)
+    by = signed_in(request)
+    found = study_or_404(by, identifier)
+    version = next((each for each in shown_versions(found, by) if each.number == number), None)
+    if version is None:
+        raise Http404
     answer = HttpResponse(bytes(version.plan), content_type="application/json")
     name = f"{found.identifier}-version-{version.number}.json"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -165,10 +169,9 @@ def _under_safes(plan: StudyPlan) -> dict[str, list[Fact]]:
     return {safe: [facts[label] for label in labels] for safe, labels in _SAFES.items()}
 
 
-def _decisions(found: Study, by: User, plan: StudyPlan) -> dict[str, Any]:
+def _decisions(version: StudyVersion, by: User, plan: StudyPlan) -> dict[str, Any]:
     """Return reviews as far as the person may read them, consents, costs and runs."""
-    version = found.current
-    runs = Run.objects.filter(version__study=found).select_related("version", "release")
+    runs = Run.objects.filter(version__study=version.study_id).select_related("version", "release")
     context: dict[str, Any] = {
         "runs": runs.order_by("-pk"),
         "sites": version.sites.select_related("organisation").order_by("slug"),

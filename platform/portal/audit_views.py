@@ -170,6 +170,7 @@ def _latest_head() -> dict[str, Any] | None:
         "needed": roster.rules.cosignatures if roster else 0,
         "witnesses": len(witnesses),
         "log_key": roster.portal.log_key if roster else "",
+        "witness_keys": [key.encode() for key in witnesses],
     }
 
 

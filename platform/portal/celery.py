@@ -8,6 +8,8 @@ import os
 from celery import Celery
 from django.conf import settings
 
+from workers.transport import folder_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("portal")
@@ -25,6 +27,7 @@ app.conf.update(
 )
 if settings.CELERY_BROKER_URL == "filesystem://":
     settings.BROKER_FOLDER.mkdir(parents=True, exist_ok=True)
+    app.conf.broker_transport = folder_broker.TRANSPORT
     app.conf.broker_transport_options = {
         "data_folder_in": str(settings.BROKER_FOLDER),
         "data_folder_out": str(settings.BROKER_FOLDER),

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 import jsonschema
 
 from audit import canonical
+from studies.documents import COLUMN
 
 Parameters: TypeAlias = Mapping[str, Any]
 OutputKind: TypeAlias = Literal[
@@ -159,6 +160,18 @@ class Declaration:
     def cells(self, parameters: Parameters) -> int:
         """Return the length of the vector that every site shares."""
         return self.cells_of(parameters)
+
+    def columns(self, parameters: Parameters) -> list[str]:
+        """Return the columns that `parameters`, which are allowed, name.
+
+        A parameter names a column when its schema takes what `studies.documents.COLUMN` takes.
+        """
+        schemas = self.parameter_schema["properties"]
+        return [
+            value
+            for name, value in parameters.items()
+            if schemas[name].get("pattern") == COLUMN["pattern"]
+        ]
 
     def forecast(self, parameters: Parameters, sites: int) -> Forecast:
         """Return what one run among `sites` parties costs each of them.

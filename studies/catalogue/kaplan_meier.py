@@ -106,12 +106,13 @@ def _check_names(parameters: Parameters) -> None:
     columns = [parameters[name] for name in ("time", "event", "group")]
     if len(set(columns)) != len(columns):
         raise ParameterError("group", "expected three different columns for time, event and group")
-    for part in ("value", "label"):
+    for part, called in (("value", "value"), ("label", "name")):
         texts = [_canonical(group[part]) for group in parameters["groups"]]
         for index, text in enumerate(texts):
             if text in texts[:index]:
                 raise ParameterError(
-                    f"groups[{index}].{part}", "expected another than an earlier group's, got it"
+                    f"groups[{index}].{part}",
+                    f"expected groups that differ, got two groups with the same {called}",
                 )
 
 

@@ -235,7 +235,7 @@ class TestStatements:
     def test_a_signature_by_a_key_of_someone_else_is_refused(
         self, house: House, study_in_review: Study
     ) -> None:
-        with pytest.raises(StatementError, match="has the key"):
+        with pytest.raises(StatementError, match="is not a key of"):
             self.send(house, study_in_review, self.asked(house, study_in_review), key="m-carl")
 
     def test_a_spoiled_signature_is_refused(self, house: House, study_in_review: Study) -> None:
@@ -383,7 +383,7 @@ class TestRun:
         done = actions.start_run(study=study, by=house.pi)
         assert done.number == 2
         Run.objects.filter(pk=done.pk).update(state=Run.State.SUCCEEDED)
-        with pytest.raises(ActionRefusedError, match="allows 1 runs"):
+        with pytest.raises(ActionRefusedError, match=r"allows \(1\) have been used"):
             actions.start_run(study=study, by=house.pi)
 
     def test_cancelling_ends_it_for_good(self, house: House) -> None:
@@ -562,7 +562,7 @@ def test_a_key_that_no_roster_lists_signs_nothing(house: House, study_in_review:
     )
     own = Ed25519PrivateKey.generate()
     envelope = sign_ed25519(Kind.STUDY_APPROVAL, asked.envelope.payload, own)
-    with pytest.raises(StatementError, match="No member of the roster has the key"):
+    with pytest.raises(StatementError, match=r"is not a key of m-ruth in the roster\. Sign with"):
         actions.review_study(
             study=study_in_review, envelope=envelope.to_json(), by=house.people["m-ruth"]
         )

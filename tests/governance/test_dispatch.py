@@ -15,6 +15,7 @@ from accounts.models import User
 from governance import dispatch, notifications
 from governance.models import Notification
 from studies.models import Study
+from tests.factories.portal import House
 
 
 @pytest.mark.django_db(transaction=True)
@@ -69,3 +70,11 @@ def test_a_title_cannot_break_a_mails_subject(
     with django_capture_on_commit_callbacks(execute=True):
         notifications.study_ready(approved_study)
     assert mail.outbox[-1].subject == "Quorate: “One Bcc: everyone@example.org” is ready to run."
+
+
+def test_a_reason_s_own_full_stop_is_not_doubled(house: House, pi: User) -> None:
+    run = house.run()
+    run.reason = "birch was lost during the run."
+    notifications.run_ended_badly(run)
+    newest = Notification.objects.filter(user=pi).latest("pk")
+    assert newest.text.endswith("did not finish: birch was lost during the run.")

@@ -154,6 +154,15 @@ def test_amending_and_withdrawing_wait_for_the_run(house: House) -> None:
     assert policies.can(policies.check_can_amend, run.study, house.pi)
 
 
+@pytest.mark.parametrize("state", list(Release.State))
+def test_amending_waits_for_a_result_on_its_way(house: House, state: Release.State) -> None:
+    release = house.opened_release()
+    Release.objects.filter(pk=release.pk).update(state=state)
+    over = state in {Release.State.VISIBLE, Release.State.WITHHELD}
+    found = code_of(lambda: policies.check_can_amend(release.run.study, house.pi))
+    assert found == ("" if over else "release_undecided")
+
+
 # Who may read the noised result at each state of its release; nobody else ever.
 READERS = {
     Release.State.SEALED: set(),
@@ -175,6 +184,17 @@ def test_who_may_read_a_result(house: House, state: Release.State) -> None:
         if policies.can(policies.check_can_read_result, release, user)
     }
     assert readers == READERS[state]
+
+
+def test_a_declined_consent_waits_for_the_author(house: House) -> None:
+    study = house.approved_study()
+    house.consent(study, "alder", "decline")
+    (item,) = waiting_for(house.pi).to_do
+    assert (item.text, item.owner) == ("Amend: alder declined", "With: principal investigator")
+    assert waiting_for(house.people["m-ada"]).to_do == []
+    house.consent(study, "alder")
+    assert waiting_for(house.pi).to_do == []
+    assert waiting_for(house.pi).in_progress[0].owner == "With: data stewards of the sites"
 
 
 def test_lists_say_what_waits_for_whom(house: House) -> None:

@@ -34,6 +34,10 @@ def test_a_missing_detail_or_code_is_a_mistake_in_the_program():
         errors.Refusal("no_such_code", "Because.")
 
 
+def test_one_run_is_not_called_runs():
+    assert "1 runs" not in sentence("plan_runs_exhausted", allowed=1)
+
+
 def test_a_refusal_names_its_site():
     refusal = errors.refusal("consent_missing", site="birch")
     assert (refusal.code, refusal.site) == ("consent_missing", "birch")

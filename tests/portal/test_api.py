@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.key_registration import registration_message
@@ -217,3 +218,18 @@ class TestCommands:
         file.write_text("{}")
         with pytest.raises(CommandError, match="cannot be read"):
             call_command("publish_roster", str(file))
+
+
+class TestDocumentation:
+    def test_the_documentation_page_is_served(self, house: House) -> None:
+        browser = Client()
+        browser.force_login(house.pi)
+        page = browser.get("/api/docs/")
+        assert page.status_code == 200
+        assert b"swagger" in page.content
+
+    def test_json_nested_too_deep_is_a_malformed_request(self, house: House) -> None:
+        answer = client_of(house.pi).post(
+            "/api/v1/studies/", "[" * 20_000, content_type="application/json"
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")

@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from governance.actions import amend_study, submit_study
+from governance.models import Release
+from studies.actions import duplicate_study
 from studies.models import Study
 from studies.queries import visible_to
 from tests.factories.portal import House, person
@@ -47,11 +51,64 @@ def test_another_investigator_sees_nothing(house: House, approved_study: Study) 
     assert seen_by(person("ivan", ["pi"])) == set()
 
 
-def test_an_amended_study_is_the_authors_own_again(house: House, approved_study: Study) -> None:
-    from governance.actions import amend_study
+def test_an_amended_study_keeps_those_who_knew_it_and_hides_its_draft(house: House) -> None:
+    study = house.ready_study(title="As submitted")
+    first = study.current
+    plan = house.plan(title="Only drafted")
+    draft = amend_study(study=study, by=house.pi, plan=plan)
+    address = f"/api/v1/studies/{study.identifier}/"
+    for member in ("m-ruth", "m-carl", "m-ada", "m-olga", "m-aude"):
+        user = house.people[member]
+        seen = client_of(user).get(address)
+        assert seen.json()["digest"] == first.digest, member
+        assert [each["number"] for each in seen.json()["versions"]] == [1]
+        assert len(seen.json()["consents"]) == 3
+        listed = client_of(user).get("/api/v1/studies/")
+        pages = Client()
+        pages.force_login(user)
+        page = pages.get(f"/studies/{study.identifier}/")
+        told = [seen, listed, page, pages.get("/studies/"), pages.get("/")]
+        for answer in told:
+            assert answer.status_code == 200
+            assert "Only drafted" not in answer.content.decode(), (member, answer)
+            assert draft.digest not in answer.content.decode()
+        hidden = pages.get(f"/studies/{study.identifier}/versions/2/plan.json")
+        assert hidden.status_code == 404
+    own = client_of(house.pi).get(address).json()
+    assert (own["digest"], own["plan"]["title"]) == (draft.digest, "Only drafted")
+    assert seen_by(person("ivan", ["pi"])) == set()
+    submit_study(study=study, by=house.pi)
+    assert client_of(house.people["m-ruth"]).get(address).json()["title"] == "Only drafted"
 
-    amend_study(study=approved_study, by=house.pi)
-    assert seen_by(house.people["m-ruth"]) == set()
+
+def test_a_steward_signs_nothing_about_an_amended_draft(house: House) -> None:
+    study = house.approved_study(title="As submitted")
+    amend_study(study=study, by=house.pi, plan=house.plan(title="Only drafted"))
+    for member, page in (("m-ada", "consent/alder/"), ("m-ruth", "review/")):
+        client = Client()
+        client.force_login(house.people[member])
+        sent = {"step": "prepare", "decision": "approve"}
+        answer = client.post(f"/studies/{study.identifier}/{page}", sent)
+        assert "Only drafted" not in answer.content.decode()
+
+
+def test_a_copy_of_an_amended_study_has_the_plan_that_was_submitted(house: House) -> None:
+    study = house.approved_study(title="As submitted")
+    amend_study(study=study, by=house.pi, plan=house.plan(title="Only drafted"))
+    other = person("rex", ["pi", "reviewer"])
+    assert duplicate_study(study=study, by=other).title == "Copy of As submitted"
+
+
+def test_a_result_stays_with_its_checkers_after_an_amendment(house: House) -> None:
+    release = house.opened_release(result={"persons": 4242})
+    Release.objects.filter(pk=release.pk).update(state=Release.State.VISIBLE)
+    amend_study(study=release.run.study, by=house.pi)
+    for member in ("m-ines", "m-olga"):
+        answer = client_of(house.people[member]).get(f"/api/v1/runs/{release.run}/release/")
+        assert answer.json()["result"] == {"persons": 4242}
+    for member in ("m-ruth", "m-ada"):
+        answer = client_of(house.people[member]).get(f"/api/v1/runs/{release.run}/release/")
+        assert (answer.status_code, answer.json()["result"]) == (200, None)
 
 
 @pytest.mark.parametrize("path", ["", "reviews/", "consents/", "evidence/", "runs/"])

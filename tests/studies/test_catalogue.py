@@ -126,6 +126,20 @@ def test_a_wrong_parameter_is_refused_by_name(parameters: Any, field: str) -> No
     assert "expected" in str(refused.value)
 
 
+@pytest.mark.parametrize(("part", "called"), [("value", "value"), ("label", "name")])
+def test_groups_that_do_not_differ_are_told_so_in_plain_words(part: str, called: str) -> None:
+    groups = [{"value": "1", "label": "Male"}, {"value": "2", "label": "Female"}]
+    groups[1][part] = groups[0][part]
+    with pytest.raises(ParameterError, match=f"got two groups with the same {called}$"):
+        KAPLAN_MEIER.validate_parameters(demo_parameters(groups=groups))
+
+
+def test_a_declaration_tells_which_parameters_name_columns() -> None:
+    """`unit` and the groups' values are texts too, and name none."""
+    assert KAPLAN_MEIER.columns(demo_parameters(event="status")) == ["time", "status", "sex"]
+    assert COHORT_COUNT.columns({"suppress_below": 20}) == []
+
+
 def test_a_laxer_small_number_threshold_is_refused() -> None:
     with pytest.raises(ParameterError) as refused:
         COHORT_COUNT.validate_parameters({"suppress_below": 10})

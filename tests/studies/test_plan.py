@@ -106,6 +106,24 @@ def test_epsilon_is_a_positive_decimal_within_the_class(epsilon):
     assert "$.privacy.epsilon" in problems_of(privacy=privacy)
 
 
+def test_what_is_wrong_with_an_epsilon_is_said_in_words_not_as_a_pattern():
+    privacy = {"currency": "micro-epsilon", "epsilon": "0.1234567"}
+    problem = problems_of(privacy=privacy)["$.privacy.epsilon"]
+    assert problem.expected == "a decimal number with at most 6 digits after the point"
+    assert problem.came == "'0.1234567'"
+
+
+def test_groups_that_do_not_differ_are_one_plain_problem():
+    group = {"value": "1", "label": "Male"}
+    problem = problems_of(parameters={**GENUINE["parameters"], "groups": [group, group]})[
+        "$.parameters.groups[1].value"
+    ]
+    assert (problem.expected, problem.came) == (
+        "groups that differ",
+        "two groups with the same value",
+    )
+
+
 def test_an_epsilon_that_no_site_could_draw_noise_for_is_no_plan():
     """Else everybody would approve and consent, and every site would abort."""
     privacy = {"currency": "micro-epsilon", "epsilon": "0.0001"}

@@ -14,6 +14,7 @@ from typing import Any
 from celery import Celery
 
 from workers.party.home import FILESYSTEM_BROKER, SiteHome
+from workers.transport import folder_broker
 
 HOME_VARIABLE = "QUORATE_SITE_HOME"
 POLLING_SECONDS = 0.05
@@ -60,6 +61,7 @@ def _broker(home: SiteHome, broker: str) -> dict[str, Any]:
     os.environ["TMPDIR"] = tempfile.tempdir = str(private)
     return {
         "broker_url": "filesystem://",
+        "broker_transport": folder_broker.TRANSPORT,
         "broker_transport_options": {
             "data_folder_in": str(queue),
             "data_folder_out": str(queue),

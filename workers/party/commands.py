@@ -136,18 +136,18 @@ def consent(options: argparse.Namespace) -> None:
 
 
 def budget(options: argparse.Namespace) -> None:
-    """Print the ledger's balances, in micro-epsilon."""
+    """Print the ledger's balances, in epsilon."""
     home = _home(options)
     with home.store.reading() as transaction:
         names = [row[0] for row in transaction.execute("SELECT name FROM data_sets ORDER BY name")]
         balances = [ledger.balance(transaction, name) for name in names]
-    _say(f"{'data set':20} {'cap':>12} {'committed':>12} {'reserved':>12} {'left':>12}")
+    heads = "".join(f" {head:>12}" for head in ("cap", "committed", "reserved", "left"))
+    _say(f"{'in epsilon':20}{heads}")
     for found in balances:
         if found is not None:
-            _say(
-                f"{found.data_set:20} {found.cap:12} {found.committed:12} "
-                f"{found.reserved:12} {found.left:12}"
-            )
+            amounts = (found.cap, found.committed, found.reserved, found.left)
+            shown = "".join(f" {render.in_epsilon(amount):>12f}" for amount in amounts)
+            _say(f"{found.data_set:20}{shown}")
 
 
 def journal(options: argparse.Namespace) -> None:

@@ -20,7 +20,6 @@ from governance.standing import CLOCK_SKEW, goes_ahead
 from governance.statements.decisions import Consent
 from governance.statements.envelope import Envelope, verify
 from governance.statements.keys import Key
-from governance.statements.registers import DataSetRegister
 from governance.statements.run_statements import (
     KeyOffer,
     OfferedDataSet,
@@ -31,12 +30,11 @@ from studies.documents import parse_moment
 from studies.plan import StudyPlan
 from workers.party import attempts, trust, witness
 from workers.party.attempts import Attempt
-from workers.party.data_sets import OPEN_KINDS, signed_register
+from workers.party.data_set_check import check_data_set
+from workers.party.data_sets import OPEN_KINDS
 from workers.party.home import SiteHome
 from workers.party.policy import Policy
 from workers.party.store import Transaction
-
-_DATA_MODELS = {"csv": "table", "omop-csv": "omop"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def check_study(
     stopped = attempts.aborts_since_consent(transaction, consent_digest=own_consent.digest)
     if stopped >= attempts.ABORTS_BEFORE_RENEWAL:
         raise refusal("renewed_consent_needed")
-    return Study(verified, _check_data_set(home, verified, site=site), own_consent.digest)
+    return Study(verified, check_data_set(home, verified, site=site), own_consent.digest)
 
 
 def check_manifest(
@@ -179,24 +177,6 @@ def _check_policy(policy: Policy, verified: Verified, *, site: str, signed_here:
         objection = "only a consent signed at the site counts, with site-agent consent"
     if objection is not None:
         raise refusal("policy_refuses", site=site, problem=objection)
-
-
-def _check_data_set(home: SiteHome, verified: Verified, *, site: str) -> OfferedDataSet:
-    name = verified.plan.data_set
-    envelope = signed_register(home)
-    data_set = DataSetRegister.of(envelope).data_set(name)
-    if data_set is None:
-        raise refusal("data_set_unknown", site=site, name=name, problem="it is not registered")
-    if _DATA_MODELS[data_set.format] not in verified.declaration.data_models:
-        raise refusal(
-            "data_set_unknown",
-            site=site,
-            name=name,
-            problem=f"{verified.declaration.identifier} does not read {data_set.format}",
-        )
-    if verified.plan.is_rehearsal and data_set.kind not in OPEN_KINDS:
-        raise refusal("rehearsal_on_confidential_data", site=site, name=name)
-    return OfferedDataSet(name, data_set.kind, envelope.digest)
 
 
 def _parse_manifest(body: bytes) -> RunManifest:

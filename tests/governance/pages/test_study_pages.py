@@ -222,6 +222,13 @@ def test_the_author_submits_amends_and_withdraws_by_buttons(house: House) -> Non
     assert study.state == Study.State.WITHDRAWN
 
 
+def test_amending_and_withdrawing_ask_again_before_they_are_done(house: House) -> None:
+    study = house.ready_study()
+    html = browser(house.pi).get(f"/studies/{study.identifier}/").content.decode()
+    assert "<summary>Amend the plan ...</summary>" in html
+    assert "<summary>Withdraw the study ...</summary>" in html
+
+
 def test_a_step_that_is_refused_says_why_and_changes_nothing(house: House) -> None:
     study = house.study_in_review()
     answer = browser(house.pi).post(f"/studies/{study.identifier}/runs/", follow=True)

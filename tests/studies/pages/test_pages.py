@@ -147,7 +147,7 @@ def test_what_only_the_plan_itself_refuses_is_said_at_its_field_too(author: Clie
         ("epsilon", "1e-3", "positive decimal"),
         ("epsilon", "2.5", "at most 2"),
         ("expires_on", "2020-01-01", "is over"),
-        ("parameter_groups", "1 = Male\n1 = Female", "another than an earlier"),
+        ("parameter_groups", "1 = Male\n1 = Female", "two groups with the same value"),
         ("parameter_groups", "", "at least one line"),
         ("parameter_event", "time", "three different columns"),
         ("parameter_bin_width", "0", "greater than or equal to 1"),

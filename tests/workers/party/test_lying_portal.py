@@ -22,7 +22,13 @@ from governance.statements.keys import to_base64
 from governance.statements.result_statements import ResultCertificate
 from governance.statements.run_statements import KeyOffer, ManifestParty, Recipient, SeenCheckpoint
 from studies.documents import format_moment
-from tests.factories.evidence import NOW, REVIEWERS, SITES, Consortium
+from tests.factories.evidence import (
+    KAPLAN_MEIER_PARAMETERS,
+    NOW,
+    REVIEWERS,
+    SITES,
+    Consortium,
+)
 from tests.workers.party.consortium_site import Attempt, Log, make_home
 from tests.workers.party.conversation import accepted, cosigned, offered, sealed
 from tests.workers.party.lying_portal import lying_portal
@@ -33,6 +39,7 @@ from workers.party.home import SiteHome
 from workers.party.policy import Policy
 from workers.transport.control import Message
 
+BLEEDING = {"kind": "any_record", "domain": "condition_occurrence", "concepts": [192671]}
 PAST = format_moment(NOW - timedelta(seconds=1))
 
 
@@ -131,6 +138,14 @@ LIES_OF_INVITATIONS: dict[str, tuple[str, Lie]] = {
         ),
     ),
     "the data set is not registered here": ("data_set_unknown", invited({"data_set": "kidney"})),
+    "a parameter names a column that is not registered": (
+        "column_unknown",
+        invited({"parameters": {**KAPLAN_MEIER_PARAMETERS, "group": "arm"}}),
+    ),
+    "the cohort asks for records of a plain table": (
+        "data_set_unknown",
+        invited({"cohort": {"include": [], "exclude": [BLEEDING]}}),
+    ),
     "a rehearsal on confidential data": (
         "rehearsal_on_confidential_data",
         invited({"mode": "rehearsal"}),

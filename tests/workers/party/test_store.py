@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.factories.evidence import NOW
-from workers.party import attempts, endings, ledger
+from workers.party import attempts, commands, endings, ledger
 from workers.party.errors import LeaseLost, StateError
 from workers.party.home import SiteHome
 from workers.party.store import Transaction
@@ -257,7 +258,7 @@ def test_what_is_committed_is_never_given_back(home: SiteHome) -> None:
 
 def test_a_run_that_was_given_up_frees_budget_and_number(home: SiteHome) -> None:
     reserve(home, "run-1", max_runs=1)
-    with pytest.raises(ValueError, match="allows 1 runs"):
+    with pytest.raises(ValueError, match=r"allows \(1\) have been used"):
         reserve(home, "run-2", max_runs=1)
     with home.store.transaction() as transaction:
         ledger.release(transaction, "run-1", 1)
@@ -277,3 +278,13 @@ def run_in_threads(work: object, count: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_balances_are_printed_in_epsilon(
+    home: SiteHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reserve(home, "run-1")
+    commands.budget(argparse.Namespace(home=home.path))
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["in", "epsilon", "cap", "committed", "reserved", "left"]
+    assert line.split() == ["lung", "10", "0", "2", "8"]
