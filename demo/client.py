@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from accounts.key_registration import registration_message
 from demo.people import PASSWORD, Person
 from governance.statements.envelope import Envelope, add_ed25519
 
@@ -69,7 +70,7 @@ class Client:
         public = key.public_key().public_bytes_raw().hex()
         if any(public == known["document"].get("public_key") for known in self.listed("me/keys/")):
             return
-        proof = key.sign(f"quorate/key-registration/v1\n{member_id}".encode()).hex()
+        proof = key.sign(registration_message(member_id)).hex()
         self.post("me/keys/", {"name": "Demo key", "public_key": public, "proof": proof})
 
     def decide(self, request_path: str, answer_path: str, **asked: str) -> Any:

@@ -113,7 +113,7 @@ def noise_of(plan: StudyPlan) -> ReleaseNoise | None:
         return None
     return ReleaseNoise.of(
         plan.to_json()["privacy"]["epsilon"],
-        sensitivity=plan.declaration.sensitivity * plan.max_sites_per_person,
+        sensitivity=plan.event.sensitivity,
         parties=len(plan.sites),
         collusion_bound=plan.declaration.noise_collusion_bound,
     )

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from dp import mechanisms, noise
-from dp.events import DiscreteLaplace
 from governance.evidence import Evidence
 from governance.statements.envelope import sign_ed25519
 from governance.statements.result_statements import (
@@ -127,20 +126,14 @@ def compute(home: SiteHome, run: str, attempt: int, *, clock: Clock, connect: Co
 
 
 def noise_of(plan: StudyPlan, manifest: RunManifest) -> npt.NDArray[np.int64] | None:
-    """Draw this site's noise share; None in a rehearsal that leaves the noise out.
-
-    A person at several sites moves the table once at each, so the sensitivity is the class's
-    times `max_sites_per_person`.
-    """
+    """Draw this site's noise share; None in a rehearsal that leaves the noise out."""
     if manifest.noise == "off":
         return None
     declaration = plan.declaration
-    sensitivity = declaration.sensitivity * plan.max_sites_per_person
-    event = DiscreteLaplace(plan.epsilon, sensitivity)
     needed = mechanisms.shares_needed(len(manifest.parties), declaration.noise_collusion_bound)
     return noise.noise_share(
         declaration.cells(plan.parameters),
-        scale=mechanisms.scale(event),
+        scale=mechanisms.scale(plan.event),
         shares=needed,
         random_bytes=os.urandom,
     )
