@@ -69,6 +69,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         ),
         # What only the site itself knows.
         "site_not_in_plan": "{site} is not among the sites of this study plan.",
+        "plan_could_wrap": "A number of this plan could leave the arithmetic: {problem}.",
         "policy_refuses": "The policy of {site} does not allow this study: {problem}.",
         "data_set_unknown": "{site} has no data set {name} that is fit for this study: {problem}.",
         "column_unknown": (

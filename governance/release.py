@@ -67,7 +67,7 @@ def check_may_open(run: Run, session: SealedSession, *, now: datetime) -> Verifi
     if manifest.recipient.public_key != verified.roster.portal.gate_key:
         raise refusal("manifest_mismatch", problem="its recipient is not the release gate")
     certified = check_certificates(session, verified.roster)
-    cells = verified.declaration.cells(plan.parameters)
+    cells = verified.declaration.opened_cells(plan.parameters)
     if any(certificate.output.cells != cells for certificate in certified.values()):
         raise refusal("certificate_mismatch", problem=f"the class asks for {cells} numbers")
     return verified

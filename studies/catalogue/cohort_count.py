@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from studies.catalogue.declaration import Card, Declaration, Echo, Output, Parameters
+from studies.catalogue.declaration import Card, Declaration, Echo, Output, Parameters, Sizes
 
 SUPPRESSION_THRESHOLD = 11
 
@@ -48,19 +48,22 @@ CARD = Card(
     ),
     suppression=(
         "A noised total under 11, or under the plan's own stricter threshold, is shown as "
-        "'suppressed', never as 0. In this version the rule is applied to the opened, noised "
-        "number at the release gate; the exact number decides nothing."
+        "'suppressed', never as 0. The rule is applied inside the computation, to the noised "
+        "number: one that is too small is never opened, and nobody learns which it was. The exact "
+        "number decides nothing."
     ),
     cost=(
-        "One round. Each site sends 8 bytes to every other site, and 8 bytes to the recipient. "
+        "About twenty rounds: one sum and one comparison of a hidden number. Each site sends "
+        "about 55 kB to every other site, most of it to make the multiplication triples that the "
+        "comparison takes, and 8 bytes to the recipient. "
         "Each site's budget is charged the plan's epsilon, whatever comes out."
     ),
 )
 
 
-def _one_cell(parameters: Parameters) -> int:
+def _sizes(parameters: Parameters) -> Sizes:
     del parameters
-    return 1
+    return Sizes(cells=1, rows=1, columns=1, opened=1)
 
 
 def _nothing_further(parameters: Parameters) -> None:
@@ -119,6 +122,6 @@ COHORT_COUNT = Declaration(
     output_checks=0,
     suppression_threshold=SUPPRESSION_THRESHOLD,
     suggested_plot="single figure",
-    cells_of=_one_cell,
+    sizes_of=_sizes,
     further_checks=_nothing_further,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from studies.catalogue.declaration import Card, Declaration, ParameterError, Parameters
+from studies.catalogue.declaration import Card, Declaration, ParameterError, Parameters, Sizes
 from studies.catalogue.kaplan_meier_outputs import ECHOES, OUTPUTS
 from studies.documents import COLUMN
 
@@ -81,25 +81,28 @@ CARD = Card(
         "a small study best."
     ),
     suppression=(
-        "Noised numbers of persons under 11 are shown as 'suppressed', never as 0, and a curve "
-        "ends where fewer than 11 are at risk. The test is not shown when a group is that small, "
-        "nor on fewer than 500 persons at an epsilon of 1 or less, where it would mostly measure "
-        "the noise. In this version the rules are applied to the opened, noised table at the "
-        "release gate; exact numbers decide nothing. They are rules of reading: what protects "
-        "persons is the noise, and a hidden noised number can sometimes be worked out from its "
-        "neighbours."
+        "A curve ends with the last bin after which 11 persons or more are still at risk, in "
+        "noised numbers; exact numbers decide nothing. The rule is applied inside the "
+        "computation: whatever lies behind that bin is never opened, neither by the release gate "
+        "nor by anybody else, and cannot be worked out from what is. In the bins of the curve, "
+        "single cells under 11 are printed as 'suppressed', never as 0; that is a rule of reading, "
+        "because the curve itself determines them. The test ends every group with its curve; it "
+        "is not shown when a group is hidden, nor on fewer than 500 persons at an epsilon of 1 "
+        "or less, where it would mostly measure the noise."
     ),
     cost=(
-        "One round. With G groups and J bins each site sends 16 G J bytes to every other site, "
-        "and as many to the recipient. Each site's budget is charged the plan's epsilon, once for "
-        "all curves and the test, whatever comes out."
+        "About twenty rounds: one sum and, with G groups and J bins, G J comparisons of hidden "
+        "numbers. Among three sites each sends every other one about 3 kB a comparison and 16 "
+        "(G J + G) bytes to the recipient. Each site's budget is charged the plan's epsilon, once "
+        "for all curves and the test, whatever comes out."
     ),
 )
 
 
-def _cells(parameters: Parameters) -> int:
-    """Groups times two outcomes (event, censored) times bins."""
-    return len(parameters["groups"]) * 2 * int(parameters["bins"])
+def _sizes(parameters: Parameters) -> Sizes:
+    """Groups times two outcomes (event, censored) times bins; two more a group are opened."""
+    groups, bins = len(parameters["groups"]), int(parameters["bins"])
+    return Sizes(cells=groups * 2 * bins, rows=groups, columns=bins, opened=groups * (2 + 2 * bins))
 
 
 def _check_names(parameters: Parameters) -> None:
@@ -141,6 +144,6 @@ KAPLAN_MEIER = Declaration(
     output_checks=2,
     suppression_threshold=11,
     suggested_plot="step curve",
-    cells_of=_cells,
+    sizes_of=_sizes,
     further_checks=_check_names,
 )

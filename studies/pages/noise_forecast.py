@@ -86,4 +86,4 @@ def numbers_opened(declaration: Declaration, parameters: Mapping[str, Any]) -> i
         declaration.validate_parameters(dict(parameters))
     except ValueError:
         return None
-    return declaration.cells(parameters)
+    return declaration.opened_cells(parameters)

@@ -105,7 +105,7 @@ class SealedSession:
                 for peer in self.plan.sites
                 if peer != site
             },
-            "output": Output(48, commitment),
+            "output": Output(52, commitment),
             "issued_at": format_moment(NOW),
         }
         return self._sign(ResultCertificate(**{**fields, **changes}), site)

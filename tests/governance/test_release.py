@@ -142,7 +142,7 @@ def test_outputs_of_another_size_than_the_class_asks_for_are_refused(sealed: Hou
         name: Envelope.parse(site.certify(output=output)) for name, site in sealed.sites.items()
     }
     refusal = refused(sealed, replace(session, certificates=certificates))
-    assert refusal.sentence.endswith("the class asks for 48 numbers.")
+    assert refusal.sentence.endswith("the class asks for 52 numbers.")
 
 
 def test_the_permit_is_neither_stored_nor_logged_alone(

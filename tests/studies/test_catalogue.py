@@ -146,10 +146,13 @@ def test_a_laxer_small_number_threshold_is_refused() -> None:
     assert refused.value.field == "suppress_below"
 
 
-@pytest.mark.parametrize(("sites", "sent"), [(2, 384), (3, 768), (10, 3456)])
-def test_the_forecast_follows_the_parameters(sites: int, sent: int) -> None:
-    forecast = KAPLAN_MEIER.forecast(demo_parameters(), sites)
-    assert forecast.cells == KAPLAN_MEIER.cells(demo_parameters()) == 48
-    assert (forecast.rounds, forecast.multiplications) == (1, 0)
-    assert forecast.bytes_sent_per_party == sent
-    assert forecast.bytes_opened_per_party == 384
+@pytest.mark.parametrize(("sites", "rounds"), [(2, 17), (3, 19), (10, 25)])
+def test_the_forecast_follows_the_parameters(sites: int, rounds: int) -> None:
+    parameters = demo_parameters()
+    forecast = KAPLAN_MEIER.forecast(parameters, sites)
+    assert forecast.cells == KAPLAN_MEIER.cells(parameters) == 48
+    assert forecast.comparisons == 2 * 12
+    assert forecast.rounds == rounds
+    assert forecast.bytes_opened_per_party == 8 * (48 + 2 * 2)
+    larger = KAPLAN_MEIER.forecast({**parameters, "bins": 1200}, sites)
+    assert larger.bytes_sent_per_party > 20 * forecast.bytes_sent_per_party

@@ -1,11 +1,11 @@
 """Cohort count: how many persons at all sites together belong to a cohort (``cohort-count/1``).
 
-Each site counts its own persons in plaintext; the secure step is one secure sum of one number.
+Each site counts its own persons in plaintext; the secure step adds the counts and the noise, and
+hides a noised total under the minimum before anything is opened: it is 0 then, and nobody learns
+which small number it was.
 
-*Cost* 1 round; 8 (n - 1) bytes sent by each party; no multiplication.
-*Security* semi-honest, up to n - 1 of n parties corrupted; the opened number carries the noise of
-all parties. The small-number rule is applied to that opened, noised count: the same privacy as
-inside the computation, but the gate sees what it then hides.
+*Cost* one secure sum of one number, one comparison, one product.
+*Security* that of the engine's profile; the opened number carries the noise of all parties.
 *See* [GRS12] for the mechanism.
 """
 
@@ -20,15 +20,16 @@ import numpy.typing as npt
 from workers.analyses import printed
 from workers.analyses.cohort_selection import Cohort, select
 from workers.analyses.errors import NoisedTableError
+from workers.analyses.noised_sum import Setting, at_least, noised_sum
 from workers.analyses.release_noise import CONFIDENCE, ReleaseNoise, describe
 from workers.analyses.site_data import SiteData
 from workers.analyses.site_report import SiteReport
-from workers.mpc.additive import secure_sum
-from workers.mpc.protocol import Party, Protocol
-from workers.mpc.ring import Range
-from workers.mpc.sharing import Share
+from workers.mpc.engine import Engine
+from workers.mpc.protocol import Protocol
+from workers.mpc.ranges import Range
+from workers.mpc.secret import Secret
 
-PERSONS_AT_ONE_SITE = Range(0, 10**9)
+PERSONS_AT_ONE_SITE = Range(0, 10**8)
 
 
 def local_step(
@@ -46,14 +47,25 @@ def site_report(data: SiteData, cohort: Cohort, parameters: Mapping[str, Any]) -
 
 
 def secure_step(
-    party: Party, vector: npt.NDArray[np.int64], noise: npt.NDArray[np.int64] | None
-) -> Protocol[Share]:
-    """Return this party's share of the noised total; nothing is opened. *Cost* see the module."""
-    return secure_sum(party, vector, input_range=PERSONS_AT_ONE_SITE, noise=noise)
+    engine: Engine,
+    vector: npt.NDArray[np.int64],
+    noise: npt.NDArray[np.int64] | None,
+    setting: Setting,
+) -> Protocol[Secret]:
+    """Return the noised total, 0 if it lies under the minimum; nothing is opened.
+
+    *Shapes* (1,). *Cost* see the module.
+    """
+    total = yield from noised_sum(engine, vector, noise, PERSONS_AT_ONE_SITE, setting)
+    if setting.suppress_below == 0:
+        return total
+    kept = yield from at_least(engine, total, setting.suppress_below)
+    flag = yield from engine.bit_to_arithmetic(kept)
+    return (yield from engine.multiply(flag, total))
 
 
 def finish(
-    noised_table: npt.NDArray[np.int64],
+    opened: npt.NDArray[np.int64],
     parameters: Mapping[str, Any],
     noise: ReleaseNoise | None,
     *,
@@ -61,14 +73,15 @@ def finish(
 ) -> dict[str, Any]:
     """Return the released JSON: the noised count, its noise and its interval, or "suppressed".
 
-    `suppress_below` is the class's threshold; the plan's own, if stricter, takes its place.
+    `opened` is what :func:`secure_step` returned. `suppress_below` is the class's threshold; the
+    plan's own, if stricter, takes its place.
     `noise` is None for a rehearsal without noise. The keys are those the declaration lists.
     *Raises* NoisedTableError when the table is not one number.
     """
-    if noised_table.shape != (1,):
-        raise NoisedTableError(f"expected one number, got a table of shape {noised_table.shape}")
+    if opened.shape != (1,):
+        raise NoisedTableError(f"expected one number, got a table of shape {opened.shape}")
     threshold = max(suppress_below, parameters.get("suppress_below", 0))
-    noised = int(noised_table[0])
+    noised = int(opened[0])
     shown = printed.count(noised, threshold)
     half_width = noise.half_width() if noise else 0
     hidden = shown == printed.SUPPRESSED

@@ -15,9 +15,13 @@ from workers.analyses.survival import Values
 
 @dataclass(frozen=True)
 class Arm:
-    """The figures of one group and the noise standard deviation of each; arrays are by bin."""
+    """The figures of one group and the noise standard deviation of each; arrays are by bin.
+
+    ``shown`` of the bins are not hidden.
+    """
 
     group: Mapping[str, str]
+    shown: int
     at_risk: Values
     events: float
     curve: Values
@@ -31,13 +35,12 @@ class Arm:
 def arm_json(arm: Arm, bin_width: int, suppress_below: int) -> dict[str, Any]:
     """Return the arm as the released JSON has it.
 
-    The curve ends where fewer than `suppress_below` are at risk (noised count); the steps from
-    there on say "suppressed".
+    The curve ends with the last bin after which `suppress_below` or more are still at risk
+    (noised count); the steps from there on say "suppressed".
     """
     error = np.hypot(arm.sampling_error, arm.noise_error)
     lower, upper = survival.interval(arm.curve, error)
-    bins = len(arm.curve)
-    shown = int(np.count_nonzero(arm.at_risk >= suppress_below))
+    bins, shown = len(arm.curve), arm.shown
     steps = [_step(arm, index, bin_width, error, lower, upper) for index in range(shown)]
     steps += [_hidden_step(index, bin_width) for index in range(shown, bins)]
     cut = shown < bins

@@ -1,10 +1,12 @@
-"""From the opened, noised table of ``kaplan-meier/1`` to what the PI reads: post-processing only.
+"""From the opened numbers of ``kaplan-meier/1`` to what the PI reads: post-processing only.
 
 Two uncertainties enter every interval. That of the sample is Greenwood's; that of the noise is
 found by redrawing it: noise of the same distribution is added to the monotone table again and
 again, every figure is computed anew, and its standard deviation over the redraws is its noise SD.
 A standard error adds the two variances; the log-rank test adds the noise covariance of O - E to
-Mantel's. The redraws are decided by the opened table alone.
+Mantel's. The redraws are decided by the opened numbers alone.
+
+A group whose last bins are hidden leaves the study, for the test too, after its last shown bin.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workers.analyses import kaplan_meier, printed, survival
+from workers.analyses import printed, survival
 from workers.analyses.errors import NoisedTableError
 from workers.analyses.kaplan_meier_curves import Arm, arm_json
 from workers.analyses.release_noise import CONFIDENCE, ReleaseNoise, describe
@@ -35,7 +37,7 @@ persons, 12 bins) its Z has a noise SD of 1.2 at epsilon 1, as large as the samp
 
 
 def finish(
-    noised_table: npt.NDArray[np.int64],
+    opened: npt.NDArray[np.int64],
     parameters: Mapping[str, Any],
     noise: ReleaseNoise | None,
     *,
@@ -43,23 +45,21 @@ def finish(
 ) -> dict[str, Any]:
     """Return the released JSON: curves, medians, log-rank and the noised table.
 
-    `suppress_below` is the class's threshold; 0 suppresses nothing. `noise` is None for a
-    rehearsal without noise. The keys are those the declaration lists.
-    *Raises* NoisedTableError when the table is not of the length that the parameters imply.
+    `opened` is what :func:`workers.analyses.kaplan_meier.secure_step` returned, `suppress_below`
+    the class's threshold; 0 suppresses nothing. `noise` is None for a rehearsal without noise. The
+    keys are those the declaration lists.
+    *Raises* NoisedTableError when the numbers are not as many as the parameters imply, or no such
+    step can have returned them.
     """
-    if noised_table.shape != (kaplan_meier.cells(parameters),):
-        raise NoisedTableError(
-            f"expected a table of {kaplan_meier.cells(parameters)} cells, got {noised_table.shape}"
-        )
     groups, bins = parameters["groups"], int(parameters["bins"])
     width = int(parameters["bin_width"])
-    table = noised_table.reshape(len(groups), 2, bins)
-    counts = survival.monotone(table[:, 0].astype(np.float64), table[:, 1].astype(np.float64))
-    figures = _figures(counts, width)
-    spread = _spread(counts, width, noise, noised_table)
+    shown, table, counts = _read(opened, len(groups), bins)
+    figures = _figures(counts, width, shown)
+    spread = _spread(counts, width, noise, opened, shown)
     arms = [
         Arm(
             group=group,
+            shown=int(shown[index]),
             at_risk=counts.at_risk[index],
             events=float(figures.observed[index]),
             curve=figures.curve[index],
@@ -83,12 +83,40 @@ def finish(
         "noise": {**describe(noise), "replicates": spread.replicates},
         "suppress_below": suppress_below,
         "curves": [arm_json(arm, width, suppress_below) for arm in arms],
-        "log_rank": _log_rank_json(counts, width, figures, spread, noise, suppress_below),
+        "log_rank": _log_rank_json(counts, figures, spread, noise, suppress_below),
         "table": {
             "events": _cells_json(table[:, 0], suppress_below),
             "censored": _cells_json(table[:, 1], suppress_below),
         },
     }
+
+
+def _read(
+    opened: npt.NDArray[np.int64], groups: int, bins: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Counts]:
+    """Return how many bins are shown, the table, and the counts that it stands for."""
+    if opened.shape != (groups * (2 + 2 * bins),):
+        raise NoisedTableError(
+            f"expected {groups * (2 + 2 * bins)} numbers for {groups} groups and {bins} bins, got "
+            f"{opened.shape}"
+        )
+    rows = opened.reshape(groups, 2 + 2 * bins)
+    shown, persons, table = rows[:, 0], rows[:, 1], rows[:, 2:].reshape(groups, 2, bins)
+    hidden = np.arange(bins) >= shown[:, None]
+    if np.any((shown < 0) | (shown > bins)) or np.any(table[:, 0][hidden] | table[:, 1][hidden]):
+        raise NoisedTableError("the opened numbers hide one bin and show it, too")
+    remaining = persons - table.sum(axis=(1, 2))
+    events, censored = table[:, 0].astype(np.float64), table[:, 1].astype(np.float64)
+    _leave_after_the_shown_bins(censored, shown, remaining.astype(np.float64))
+    return shown, table, survival.monotone(events, censored)
+
+
+def _leave_after_the_shown_bins(
+    censored: Values, shown: npt.NDArray[np.int64], remaining: Values
+) -> None:
+    """Put those who remain at risk after each group's last shown bin into the bin after it."""
+    for group in np.flatnonzero(shown < censored.shape[-1]):
+        censored[..., group, shown[group]] = remaining[..., group]
 
 
 @dataclass(frozen=True)
@@ -99,8 +127,17 @@ class _Figures:
     curve: Values
     sampling_error: Values
     median: Values
-    observed: Values
-    expected: Values
+    test: survival.LogRank
+
+    @property
+    def observed(self) -> Values:
+        """The events of every group."""
+        return self.test.observed
+
+    @property
+    def expected(self) -> Values:
+        """The events that the test expects of it."""
+        return self.test.expected
 
 
 @dataclass(frozen=True)
@@ -116,22 +153,26 @@ class _Spread:
     difference: Values
 
 
-def _figures(counts: Counts, width: int) -> _Figures:
+def _figures(counts: Counts, width: int, shown: npt.NDArray[np.int64]) -> _Figures:
     exposed = counts.exposed(width)
     curve = survival.survival(counts.events, exposed)
-    test = survival.log_rank(counts.events, exposed)
+    in_study = np.arange(exposed.shape[-1]) < shown[:, None]
+    test = survival.log_rank(counts.events, exposed * in_study)
     return _Figures(
         at_risk=counts.at_risk,
         curve=curve,
         sampling_error=survival.standard_error(counts.events, exposed),
         median=survival.first_at_or_below_half(curve, width),
-        observed=test.observed,
-        expected=test.expected,
+        test=test,
     )
 
 
 def _spread(
-    counts: Counts, width: int, noise: ReleaseNoise | None, noised_table: npt.NDArray[np.int64]
+    counts: Counts,
+    width: int,
+    noise: ReleaseNoise | None,
+    opened: npt.NDArray[np.int64],
+    shown: npt.NDArray[np.int64],
 ) -> _Spread:
     groups, bins = counts.events.shape
     if noise is None:
@@ -140,11 +181,14 @@ def _spread(
         return _Spread(0, by_bin, by_bin, by_group, by_group, by_group, square)
     cells = groups * 2 * bins
     replicates = max(FEWEST_REPLICATES, min(MOST_REPLICATES, _CELLS_PER_BATCH // cells))
-    seed = hashlib.sha256(noised_table.astype("<i8").tobytes()).digest()
+    seed = hashlib.sha256(opened.astype("<i8").tobytes()).digest()
     drawn = noise.redraw(seed, (replicates, groups, 2, bins))
-    redrawn = _figures(
-        survival.monotone(counts.events + drawn[:, :, 0], counts.censored + drawn[:, :, 1]), width
-    )
+    hidden = np.arange(bins) >= shown[:, None, None]
+    unseen = np.where(hidden, drawn, 0).sum(axis=(-2, -1)).astype(np.float64)
+    drawn = np.where(hidden, 0, drawn)
+    events, censored = counts.events + drawn[:, :, 0], counts.censored + drawn[:, :, 1]
+    _leave_after_the_shown_bins(censored, shown, _remaining(counts, shown) + unseen)
+    redrawn = _figures(survival.monotone(events, censored), width, shown)
     difference = redrawn.observed - redrawn.expected
     return _Spread(
         replicates=replicates,
@@ -155,6 +199,12 @@ def _spread(
         expected=redrawn.expected.std(axis=0),
         difference=np.cov(difference, rowvar=False).reshape(groups, groups),
     )
+
+
+def _remaining(counts: Counts, shown: npt.NDArray[np.int64]) -> Values:
+    """Return how many of each group are at risk after its last shown bin."""
+    beyond = np.concatenate([counts.at_risk, np.zeros((len(shown), 1))], axis=1)
+    return np.asarray(np.take_along_axis(beyond, shown[:, None], axis=1)[:, 0])
 
 
 def _median_spread(medians: Values) -> Values:
@@ -168,13 +218,12 @@ def _median_spread(medians: Values) -> Values:
 
 def _log_rank_json(
     counts: Counts,
-    width: int,
     figures: _Figures,
     spread: _Spread,
     noise: ReleaseNoise | None,
     suppress_below: int,
 ) -> dict[str, Any]:
-    test = survival.log_rank(counts.events, counts.exposed(width))
+    test = figures.test
     chi_square, degrees = test.chi_square(spread.difference)
     reason = _why_no_test(counts, degrees, noise, suppress_below)
     if reason is not None:

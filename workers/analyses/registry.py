@@ -12,22 +12,22 @@ import numpy.typing as npt
 
 from workers.analyses import cohort_count, kaplan_meier, kaplan_meier_finish, kaplan_meier_twin
 from workers.analyses.cohort_selection import Cohort
+from workers.analyses.noised_sum import Setting
 from workers.analyses.release_noise import ReleaseNoise
 from workers.analyses.site_data import SiteData
 from workers.analyses.site_report import SiteReport
-from workers.mpc import protocol
-from workers.mpc.sharing import Share
+from workers.mpc import engine, protocol, secret
 
 Vector = npt.NDArray[np.int64]
 Parameters = Mapping[str, Any]
 
 
 class Finish(Protocol):
-    """From an opened, noised table to the released JSON; post-processing only."""
+    """From what was opened to the released JSON; post-processing only."""
 
     def __call__(
         self,
-        noised_table: Vector,
+        opened: Vector,
         parameters: Parameters,
         noise: ReleaseNoise | None,
         *,
@@ -47,7 +47,9 @@ class Analysis:
 
     local_step: Callable[[SiteData, Cohort, Parameters], Vector]
     site_report: Callable[[SiteData, Cohort, Parameters], SiteReport]
-    secure_step: Callable[[protocol.Party, Vector, Vector | None], protocol.Protocol[Share]]
+    secure_step: Callable[
+        [engine.Engine, Vector, Vector | None, Setting], protocol.Protocol[secret.Secret]
+    ]
     finish: Finish
     twin: Callable[[SiteData, Cohort, Parameters], dict[str, Any]]
 

@@ -5,6 +5,7 @@ function may be called at any time and any number of times; the rows say what is
 """
 
 import logging
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,13 @@ from governance.statements.envelope import Envelope
 from governance.statements.result_statements import ResultCertificate, output_commitment
 from studies.plan import StudyPlan
 from workers.analyses import registry
+from workers.analyses.errors import NoisedTableError
 from workers.analyses.release_noise import ReleaseNoise
 from workers.coordinator import checkpoints, keys
 from workers.coordinator.attempts import tell_everyone
 from workers.coordinator.models import Attempt, AttemptParty
 from workers.coordinator.sealing import session_of
-from workers.mpc import encoding, ring
-from workers.mpc.sharing import Share, reconstruct
+from workers.mpc.profiles import additive
 from workers.transport import output_share
 from workers.transport.output_share import OutputShareError
 
@@ -80,16 +81,11 @@ def open_sealed(run: Run) -> None:
     plan = StudyPlan.parse(bytes(run.version.plan))
     try:
         noised = _reconstruct(attempt)
+        result = _finished(plan, noised)
     except Refusal as error:
         logger.warning("%s cannot be opened: %s", run, error.sentence)
         release.withhold(run, code=error.code, reason=error.sentence, site=error.site)
         return
-    result = registry.get(plan.declaration.identifier).finish(
-        noised,
-        plan.parameters,
-        noise_of(plan),
-        suppress_below=plan.declaration.suppression_threshold,
-    )
     with transaction.atomic():
         release.record_opening(run, noised=noised.tolist(), result=result)
         release.decide_release(run)  # at once, where the class asks for no checkers
@@ -119,18 +115,31 @@ def noise_of(plan: StudyPlan) -> ReleaseNoise | None:
     )
 
 
+def _finished(plan: StudyPlan, noised: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Return what is read of the opened numbers. *Raises* Refusal if no run can have made them."""
+    try:
+        return registry.get(plan.declaration.identifier).finish(
+            noised,
+            plan.parameters,
+            noise_of(plan),
+            suppress_below=plan.declaration.suppression_threshold,
+        )
+    except NoisedTableError:
+        raise refusal("result_implausible") from None
+
+
 def _reconstruct(attempt: Attempt) -> npt.NDArray[np.int64]:
     """Return the noised numbers behind the output shares. *Raises* Refusal."""
     key = keys.gate_key()
     parties = attempt.parties.select_related("site").order_by("party")
     shares = [_share(attempt, party, key) for party in parties]
-    noised = ring.decode(reconstruct(shares))
+    noised = additive.reconstruct(shares)
     if np.any((noised <= -PLAUSIBLE) | (noised >= PLAUSIBLE)):
         raise refusal("result_implausible")
     return noised
 
 
-def _share(attempt: Attempt, party: AttemptParty, key: X25519PrivateKey) -> Share:
+def _share(attempt: Attempt, party: AttemptParty, key: X25519PrivateKey) -> bytes:
     """Return the output share of one party, once it is the one that its certificate commits to."""
     site, digest = party.site.slug, attempt.manifest_digest
     certified = ResultCertificate.of(Envelope.parse(party.certificate)).output
@@ -146,7 +155,7 @@ def _share(attempt: Attempt, party: AttemptParty, key: X25519PrivateKey) -> Shar
         raise refusal("share_mismatch", site=site) from None
     if commitment != certified.commitment or len(sent.share) != 8 * certified.cells:
         raise refusal("share_mismatch", site=site)
-    return Share(encoding.from_bytes(sent.share, certified.cells))
+    return sent.share
 
 
 def _state(run: Run) -> str:

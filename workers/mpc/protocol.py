@@ -16,6 +16,9 @@ from workers.mpc.randomness import Randomness
 
 T = TypeVar("T")
 
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""The content of a message. Its sender must not change it before the round is over."""
+
 PartyId = NewType("PartyId", int)
 """The number of a party in its session: 0 .. n-1."""
 
@@ -26,10 +29,13 @@ class Round:
 
     ``send`` maps a receiver to its message, ``expect`` a sender to the size of its message in
     bytes. A party that is in neither is silent in this round; an empty message does not exist.
+    Up to ``missing_allowed`` of the expected senders may have dropped out: what arrives is then
+    smaller, and the protocol goes on with the others.
     """
 
-    send: Mapping[PartyId, bytes] = field(repr=False)
+    send: Mapping[PartyId, Buffer] = field(repr=False)
     expect: Mapping[PartyId, int]
+    missing_allowed: int = 0
 
     def __post_init__(self) -> None:
         if any(len(message) == 0 for message in self.send.values()):
@@ -38,7 +44,7 @@ class Round:
             raise LocalProtocolError("an expected size is not positive: leave its sender out")
 
 
-Protocol: TypeAlias = Generator[Round, Mapping[PartyId, bytes], T]
+Protocol: TypeAlias = Generator[Round, Mapping[PartyId, Buffer], T]
 """What one party executes: yields rounds, receives what arrived, returns its result."""
 
 
@@ -65,7 +71,7 @@ class Party:
 class Channel(typing.Protocol):
     """What a party talks through. It delivers; :func:`drive` checks."""
 
-    async def exchange(self, round: Round) -> Mapping[PartyId, bytes]:  # noqa: A002
+    async def exchange(self, round: Round) -> Mapping[PartyId, Buffer]:  # noqa: A002
         """Send ``round.send`` and return one message of every sender in ``round.expect``."""
         ...
 
@@ -77,14 +83,16 @@ class Message:
     round_index: int
     sender: PartyId
     receiver: PartyId
-    content: bytes = field(repr=False)
+    content: Buffer = field(repr=False)
 
 
 Recorder: TypeAlias = Callable[[Message], None]
+Alteration: TypeAlias = Callable[[Message], Buffer]
+"""What a corrupt sender puts in a message's place. Tests of malicious security pass one."""
 
 
-def check_arrived(round_: Round, arrived: Mapping[PartyId, bytes]) -> None:
-    """Refuse what a round does not expect: a missing or unknown sender, a wrong size.
+def check_arrived(round_: Round, arrived: Mapping[PartyId, Buffer]) -> None:
+    """Refuse what a round does not expect: an unknown sender, a wrong size, too many missing.
 
     *Raises* RemoteProtocolError naming the sender. Whoever drives a protocol calls this before
     it resumes it.
@@ -95,8 +103,11 @@ def check_arrived(round_: Round, arrived: Mapping[PartyId, bytes]) -> None:
             "from it",
             party=sender,
         )
+    missing = len(round_.expect.keys() - arrived.keys())
     for sender, size_bytes in round_.expect.items():
         if sender not in arrived:
+            if missing <= round_.missing_allowed:
+                continue
             raise RemoteProtocolError(
                 f"party {sender} sent nothing; the round expects {size_bytes} bytes", party=sender
             )
@@ -124,22 +135,35 @@ async def drive(protocol: Protocol[T], channel: Channel) -> T:
         protocol.close()
 
 
-def run_locally(protocols: Sequence[Protocol[T]], record: Recorder | None = None) -> list[T]:
+def run_locally(
+    protocols: Sequence[Protocol[T]],
+    record: Recorder | None = None,
+    *,
+    drop_out: Mapping[PartyId, int] | None = None,
+    alter: Alteration | None = None,
+) -> list[T]:
     """Run all parties in one process, in lockstep, and return their results in party order.
 
     Sizes, senders and receivers are checked as :func:`drive` checks them. ``record`` is called
-    with every message: tests count rounds and bytes with it.
+    with every message: tests count rounds and bytes with it. A party in ``drop_out`` is gone from
+    the round of that number on, and its result missing. ``alter`` replaces each message.
 
     *Raises* what the first party to fail raises; all other parties are closed.
     """
     parties = [PartyId(party) for party in range(len(protocols))]
     try:
-        states = [_resume(protocol, None) for protocol in protocols]
+        states: list[Round | _Finished[T] | _DroppedOut] = [
+            _resume(protocol, None) for protocol in protocols
+        ]
         round_index = 0
         while any(isinstance(state, Round) for state in states):
-            mailboxes = _deliver(parties, states, round_index, record)
+            for gone, last in (drop_out or {}).items():
+                if last == round_index:
+                    states[gone] = _DroppedOut()
+            mailboxes = _deliver(parties, states, round_index, record, alter)
             for party, state in enumerate(states):
-                check_arrived(state if isinstance(state, Round) else _SILENCE, mailboxes[party])
+                if not isinstance(state, _DroppedOut):
+                    check_arrived(state if isinstance(state, Round) else _SILENCE, mailboxes[party])
             states = [
                 _resume(protocols[party], mailboxes[party]) if isinstance(state, Round) else state
                 for party, state in enumerate(states)
@@ -167,9 +191,11 @@ def in_parallel(*protocols: Protocol[T]) -> Protocol[tuple[T, ...]]:
             arrived = yield _merge(rounds.values())
             unread = {sender: memoryview(message) for sender, message in arrived.items()}
             for index, round_ in rounds.items():
-                own = {}
+                own: dict[PartyId, Buffer] = {}
                 for sender, size_bytes in round_.expect.items():
-                    own[sender] = bytes(unread[sender][:size_bytes])
+                    if sender not in unread:
+                        continue  # it dropped out, and this round allows it: drive() has checked
+                    own[sender] = unread[sender][:size_bytes]
                     unread[sender] = unread[sender][size_bytes:]
                 states[index] = _resume(protocols[index], own)
         return tuple(state.result for state in states if isinstance(state, _Finished))
@@ -185,11 +211,15 @@ class _Finished(typing.Generic[T]):
     result: T = field(repr=False)
 
 
+class _DroppedOut:
+    """The state of a party that is gone."""
+
+
 _SILENCE = Round(send={}, expect={})
 
 
 def _resume(
-    protocol: Protocol[T], arrived: Mapping[PartyId, bytes] | None
+    protocol: Protocol[T], arrived: Mapping[PartyId, Buffer] | None
 ) -> "Round | _Finished[T]":
     try:
         return next(protocol) if arrived is None else protocol.send(arrived)
@@ -199,11 +229,12 @@ def _resume(
 
 def _deliver(
     parties: Sequence[PartyId],
-    states: Sequence["Round | _Finished[T]"],
+    states: Sequence["Round | _Finished[T] | _DroppedOut"],
     round_index: int,
     record: Recorder | None,
-) -> list[dict[PartyId, bytes]]:
-    mailboxes: list[dict[PartyId, bytes]] = [{} for _ in parties]
+    alter: Alteration | None,
+) -> list[dict[PartyId, Buffer]]:
+    mailboxes: list[dict[PartyId, Buffer]] = [{} for _ in parties]
     for sender, state in zip(parties, states, strict=True):
         if not isinstance(state, Round):
             continue
@@ -213,18 +244,24 @@ def _deliver(
                     f"party {sender} sends to party {receiver}, which is not another one of "
                     f"0 .. {len(parties) - 1}"
                 )
+            if alter is not None:
+                content = alter(Message(round_index, sender, receiver, content))
             if record is not None:
                 record(Message(round_index, sender, receiver, content))
             mailboxes[receiver][sender] = content
     return mailboxes
 
 
-def _merge(rounds: typing.Iterable[Round]) -> Round:
-    send: dict[PartyId, bytes] = {}
+def _merge(rounds: typing.Collection[Round]) -> Round:
+    pieces: dict[PartyId, list[Buffer]] = {}
     expect: dict[PartyId, int] = {}
     for round_ in rounds:
         for receiver, content in round_.send.items():
-            send[receiver] = send.get(receiver, b"") + content
+            pieces.setdefault(receiver, []).append(content)
         for sender, size_bytes in round_.expect.items():
             expect[sender] = expect.get(sender, 0) + size_bytes
-    return Round(send=send, expect=expect)
+    send = {
+        receiver: own[0] if len(own) == 1 else b"".join(own) for receiver, own in pieces.items()
+    }
+    allowed = min(round_.missing_allowed for round_ in rounds)
+    return Round(send=send, expect=expect, missing_allowed=allowed)

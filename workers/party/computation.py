@@ -1,9 +1,10 @@
 """One site's part of one computation, from a queued row to a sealed share.
 
-The order is part of the security: take the lease, draw the noise, dial the relay, and
-only then load the data. Whatever goes wrong afterwards, the portal learns `aborted`, or that a
-party is gone; the journal says more, and never a value. A dead computation is never resumed: its
-randomness may have been used, and a retry is a new attempt with new keys.
+The order is part of the security: take the lease, draw the noise, dial the relay, make the triples
+that the computation will take, and only then load the data. Whatever goes wrong afterwards, the
+portal learns `aborted`, or that a party is gone; the journal says more, and never a value. A dead
+computation is never resumed: its randomness may have been used, and a retry is a new attempt with
+new keys.
 """
 
 from __future__ import annotations
@@ -32,15 +33,20 @@ from governance.statements.run_statements import RunManifest
 from studies.documents import format_moment
 from studies.plan import StudyPlan
 from workers.analyses import registry
-from workers.mpc import encoding
-from workers.mpc.protocol import Party, PartyId, Round
+from workers.analyses.noised_sum import Setting
+from workers.mpc.engine import Engine
+from workers.mpc.preprocessing import transfers
+from workers.mpc.preprocessing.triple_sources import Demand, TriplePool
+from workers.mpc.profiles import additive
+from workers.mpc.protocol import Buffer, Party, PartyId, Round
+from workers.mpc.protocol import Protocol as Computation
 from workers.mpc.randomness import Randomness
-from workers.mpc.sharing import Share
 from workers.party import attempts, data_access, data_sets, endings, redaction
 from workers.party.attempts import Attempt
 from workers.party.errors import LeaseLost, PartyError
 from workers.party.home import SiteHome
 from workers.party.lease import Lease
+from workers.party.rehearsed_arithmetic import cost_of, setting_of
 from workers.party.responder import Clock
 from workers.party.store import record
 from workers.transport import channel as channels
@@ -52,7 +58,7 @@ from workers.transport.secure import SessionSecrets
 class SessionChannel(Protocol):
     """What a computation talks through: blocking rounds, and digests of what was said."""
 
-    def exchange(self, round: Round) -> Mapping[PartyId, bytes]:  # noqa: A002
+    def exchange(self, round: Round) -> Mapping[PartyId, Buffer]:  # noqa: A002
         """Send one round and return what it expects."""
         ...
 
@@ -143,28 +149,53 @@ def _compute(session: Session, lease: Lease, *, clock: Clock, connect: Connect) 
     plan = session.plan
     analysis = registry.get(plan.declaration.identifier)
     drawn = noise_of(plan, session.manifest)
+    setting = setting_of(plan)
+    parties = len(session.manifest.parties)
+    cost = cost_of(plan)
     with connect(session) as channel:
         lease.when_lost = channel.abort
+        party = Party(PartyId(session.party), parties, Randomness.fresh())
+        preparing = prepared(party, bytes.fromhex(session.manifest.session), cost.triples)
+        engine = channels.run(preparing, channel)
         lease.report(step="computing", inputs_loaded=1)
         data = data_access.load(data_sets.locate(session.home, plan.data_set))
         vector = analysis.local_step(data, plan.cohort.to_json(), plan.parameters)
-        party = Party(PartyId(session.party), len(session.manifest.parties), Randomness.fresh())
-        share = channels.run(analysis.secure_step(party, vector, drawn), channel)
+        share = channels.run(sealed(analysis, engine, vector, drawn, setting), channel)
         digests = channel.transcript_digests()
     # Leaving the context has waited until the others have what was sent to them.
-    _seal(session, share, digests, clock=clock)
+    _seal(session, share, cost.output_elements, digests, clock=clock)
+
+
+def prepared(party: Party, session: bytes, demand: Demand) -> Computation[Engine]:
+    """Return an engine with all the triples that the computation will take."""
+    pool = TriplePool((yield from transfers.set_up(party, session)))
+    yield from pool.prepare(demand)
+    return (yield from additive.start(party, triples=pool))
+
+
+def sealed(
+    analysis: registry.Analysis,
+    engine: Engine,
+    vector: npt.NDArray[np.int64],
+    drawn: npt.NDArray[np.int64] | None,
+    setting: Setting,
+) -> Computation[bytes]:
+    """Return this site's output share, encoded; nothing is opened."""
+    result = yield from analysis.secure_step(engine, vector, drawn, setting)
+    return (yield from engine.sealed(result))
 
 
 def _seal(
     session: Session,
-    share: Share,
+    share: bytes,
+    cells: int,
     digests: Mapping[int, Mapping[str, str]],
     *,
     clock: Clock,
 ) -> None:
-    encoded, salt = encoding.to_bytes(share.elements), os.urandom(SALT_BYTES)
+    salt = os.urandom(SALT_BYTES)
     commitment = output_commitment(
-        manifest_digest=session.manifest.digest, party=session.party, salt=salt, share=encoded
+        manifest_digest=session.manifest.digest, party=session.party, salt=salt, share=share
     )
     certificate = ResultCertificate(
         site=session.site,
@@ -175,14 +206,14 @@ def _seal(
             for peer in session.manifest.parties
             if peer.party != session.party
         },
-        output=Output(cells=share.size, commitment=commitment),
+        output=Output(cells=cells, commitment=commitment),
         issued_at=format_moment(clock()),
     )
     envelope = sign_ed25519(certificate.KIND, certificate.to_json(), session.home.identity)
     held = session.held
     with session.home.store.transaction() as transaction:
         attempts.seal(
-            transaction, held, share=encoded, salt=salt, certificate=json.dumps(envelope.to_json())
+            transaction, held, share=share, salt=salt, certificate=json.dumps(envelope.to_json())
         )
         record(transaction, at=clock(), event="sealed", run=held.run, attempt=held.attempt)
 

@@ -34,6 +34,7 @@ from workers.party.data_set_check import check_data_set
 from workers.party.data_sets import OPEN_KINDS
 from workers.party.home import SiteHome
 from workers.party.policy import Policy
+from workers.party.rehearsed_arithmetic import cost_of
 from workers.party.store import Transaction
 
 
@@ -58,7 +59,8 @@ def check_study(
 
     The site's own consents and withdrawals are added to what the portal sent, all of them: what
     the portal sent under the same digest may lack the signature by which it counts. So a
-    withdrawal signed here holds whatever the portal makes of it.
+    withdrawal signed here holds whatever the portal makes of it. A plan whose numbers could
+    wrap is refused here, long before any data is read.
     *Raises* Refusal.
     """
     site = home.configuration.site
@@ -69,6 +71,7 @@ def check_study(
     plan = verified.plan
     if site not in plan.sites:
         raise refusal("site_not_in_plan", site=site)
+    cost_of(plan)
     own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
     _check_not_stopped_here(local, plan, own_consent)
     _check_policy(

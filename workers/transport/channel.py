@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping
 from typing import TypeVar
 
-from workers.mpc.protocol import PartyId, Protocol, Round, drive
+from workers.mpc.protocol import Buffer, PartyId, Protocol, Round, drive
 
 T = TypeVar("T")
 
@@ -20,12 +20,12 @@ class BlockingChannel(typing.Protocol):
     Conformance: ``tests/workers/transport/test_channels.py``.
     """
 
-    def exchange(self, round: Round) -> Mapping[PartyId, bytes]:  # noqa: A002
+    def exchange(self, round: Round) -> Mapping[PartyId, Buffer]:  # noqa: A002
         """Send ``round.send`` and return one message of every sender in ``round.expect``.
 
         *Raises* RemoteProtocolError for a message of another size than expected,
         LocalProtocolError for a party outside the session, TransportError when the channel
-        cannot go on.
+        cannot go on. A sender that dropped out is left out where ``round.missing_allowed`` says so.
         """
         ...
 
@@ -36,7 +36,7 @@ class _Immediate:
     def __init__(self, channel: BlockingChannel) -> None:
         self._channel = channel
 
-    async def exchange(self, round: Round) -> Mapping[PartyId, bytes]:  # noqa: A002
+    async def exchange(self, round: Round) -> Mapping[PartyId, Buffer]:  # noqa: A002
         return self._channel.exchange(round)
 
 

@@ -20,6 +20,7 @@ class MemoryChannel:
         self._own = own
         self._mailboxes = mailboxes
         self._deadline_seconds = deadline_seconds
+        self._dropped: set[int] = set()
 
     def exchange(self, round: Round) -> Mapping[PartyId, bytes]:  # noqa: A002
         """As :class:`workers.transport.channel.BlockingChannel` says."""
@@ -28,12 +29,23 @@ class MemoryChannel:
                 raise LocalProtocolError(f"party {peer} is not another party of this session")
         for receiver, message in round.send.items():
             self._mailboxes[self._own, receiver].put(bytes(message))
-        return {sender: self._take(sender, size) for sender, size in round.expect.items()}
+        arrived: dict[PartyId, bytes] = {}
+        for sender, size_bytes in round.expect.items():
+            missing_allowed = len(self._dropped) < round.missing_allowed
+            content = self._take(sender, size_bytes, missing_allowed=missing_allowed)
+            if content is not None:
+                arrived[sender] = content
+        return arrived
 
-    def _take(self, sender: int, size_bytes: int) -> bytes:
+    def _take(self, sender: int, size_bytes: int, *, missing_allowed: bool) -> bytes | None:
+        if sender in self._dropped:
+            return None
         try:
             message = self._mailboxes[sender, self._own].get(timeout=self._deadline_seconds)
         except Empty:
+            if missing_allowed:
+                self._dropped.add(sender)
+                return None
             raise ChannelLost(
                 f"party {sender} sent nothing for {self._deadline_seconds:g} s"
             ) from None

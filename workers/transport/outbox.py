@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from workers.mpc.errors import LocalProtocolError, RemoteProtocolError
+from workers.mpc.protocol import Buffer
 from workers.transport.frames import (
     HEADER_BYTES,
     MAX_CHUNK_BYTES,
@@ -35,7 +36,7 @@ class Outbox:
         self._left = False
         self._digest = hashlib.sha256()
 
-    def put(self, message: bytes) -> None:
+    def put(self, message: Buffer) -> None:
         """Take the next message; the one before must be buffered.
 
         A peer that has finished needs nothing more: what is meant for it is dropped.
@@ -44,7 +45,7 @@ class Outbox:
             return
         if not self.buffered:
             raise LocalProtocolError("a message is put before the one before it was buffered")
-        self._unsealed = memoryview(message)
+        self._unsealed = memoryview(message).cast("B")
 
     def next_frame(self) -> bytes | None:
         """The next frame to send under the present epoch, or None: nothing to do, or no room."""

@@ -56,6 +56,7 @@ class Session:
         self._turn = 0
         self._round: Round | None = None
         self._left: set[int] = set()
+        self._dropped: set[int] = set()
 
     # Towards the protocol
 
@@ -75,7 +76,8 @@ class Session:
         for peer, message in round_.send.items():
             self._outboxes[peer].put(message)
         for peer, size_bytes in round_.expect.items():
-            self._inboxes[peer].expect(size_bytes)
+            if peer not in self._dropped:
+                self._inboxes[peer].expect(size_bytes)
         self._check_nobody_needed_has_left()
 
     @property
@@ -83,16 +85,17 @@ class Session:
         """Whether all that is expected has come and all that is sent is in the buffer."""
         round_ = self._round
         return round_ is not None and (
-            all(self._inboxes[peer].complete for peer in round_.expect)
+            all(self._inboxes[peer].complete for peer in round_.expect if peer not in self._dropped)
             and all(self._outboxes[peer].buffered for peer in round_.send)
         )
 
     def take(self) -> Mapping[PartyId, bytes]:
-        """End the round and return what arrived, by sender."""
+        """End the round and return what arrived, by sender; dropouts that it allows are missing."""
         round_, self._round = self._round, None
         if round_ is None:
             raise LocalProtocolError("no round was begun")
-        return {peer: self._inboxes[peer].take() for peer in round_.expect}
+        arrived = [peer for peer in round_.expect if peer not in self._dropped]
+        return {peer: self._inboxes[peer].take() for peer in arrived}
 
     @property
     def awaited(self) -> tuple[int, ...]:
@@ -100,7 +103,8 @@ class Session:
         return tuple(
             peer
             for peer in self._cipher.peers
-            if self._inboxes[peer].waiting or not self._outboxes[peer].buffered
+            if (self._inboxes[peer].waiting and peer not in self._dropped)
+            or not self._outboxes[peer].buffered
         )
 
     @property
@@ -142,7 +146,7 @@ class Session:
     def left(self, party: int) -> None:
         """A party has finished.
 
-        *Raises* SessionAborted when the round still waits for it.
+        *Raises* SessionAborted when the round still waits for it and cannot do without.
         """
         if party in self._outboxes:
             self._left.add(party)
@@ -213,7 +217,11 @@ class Session:
 
     def _check_nobody_needed_has_left(self) -> None:
         gone = tuple(sorted(peer for peer in self._left if self._inboxes[peer].waiting))
-        if gone:
+        missing = {*gone, *self._dropped}
+        if self._round is not None and len(missing) <= self._round.missing_allowed:
+            self._dropped = missing
+        elif gone or (self._round is not None and self._dropped & self._round.expect.keys()):
             raise SessionAborted(
-                f"party {gone[0]} has left while its message is still expected", missing=gone
+                f"party {min(missing)} has left while its message is still expected",
+                missing=tuple(sorted(missing)),
             )

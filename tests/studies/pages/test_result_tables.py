@@ -10,6 +10,7 @@ import pytest
 
 from studies.pages.result_tables import as_csv, count_result, shown, survival_result
 from tests.factories.evidence import KAPLAN_MEIER_PARAMETERS
+from tests.workers.analyses import hospitals
 from workers.analyses import cohort_count, kaplan_meier_finish
 from workers.analyses.release_noise import ReleaseNoise
 
@@ -21,7 +22,7 @@ def released(epsilon: str = "2", suppress_below: int = 11) -> dict[str, Any]:
     table = np.stack([np.array(EVENTS), np.full((2, 12), 2)], axis=1)
     noise = ReleaseNoise.of(epsilon, sensitivity=1, parties=3, collusion_bound=1)
     return kaplan_meier_finish.finish(
-        table.reshape(-1).astype(np.int64),
+        hospitals.opened(table.reshape(-1).astype(np.int64), 2, suppress_below),
         KAPLAN_MEIER_PARAMETERS,
         noise,
         suppress_below=suppress_below,

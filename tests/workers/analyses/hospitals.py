@@ -16,13 +16,16 @@ import numpy as np
 
 from dp.mechanisms import scale, shares_needed
 from dp.noise import noise_share
+from workers.analyses import plan_check
+from workers.analyses.noised_sum import Setting
 from workers.analyses.registry import Analysis
 from workers.analyses.release_noise import ReleaseNoise
 from workers.analyses.site_data import OmopTables, SiteData, Table
-from workers.mpc.protocol import Message, Party, PartyId, run_locally
+from workers.mpc.preprocessing import transfers
+from workers.mpc.preprocessing.triple_sources import TriplePool
+from workers.mpc.profiles import additive, replicated
+from workers.mpc.protocol import Message, Party, PartyId, Protocol, run_locally
 from workers.mpc.randomness import Randomness
-from workers.mpc.ring import decode
-from workers.mpc.sharing import reconstruct
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SITES = ("alder", "birch", "cedar")
@@ -86,16 +89,54 @@ def run(
     noise: ReleaseNoise | None = None,
     *,
     seed: str = "",
+    suppress_below: int = 0,
+    with_triples: bool = False,
     record: Callable[[Message], None] | None = None,
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the opened table of a whole session: local steps, secure step, reconstruction."""
-    protocols = []
-    for number, site in enumerate(sites):
-        vector = analysis.local_step(site, cohort, parameters)
+    """Return what a whole session opens: local steps, secure step, reconstruction.
+
+    The secure step is written once for all profiles. ``with_triples`` runs it as a run does, in
+    profile ``additive``; without, in ``replicated``, which has nothing to set up.
+    """
+    setting = Setting.of(
+        parameters,
+        suppress_below=suppress_below,
+        scale=None if noise is None else scale(noise.event),
+    )
+
+    def take_part(number: int) -> Protocol[bytes]:
+        vector = analysis.local_step(sites[number], cohort, parameters)
         party = Party(PartyId(number), len(sites), Randomness(_bytes(f"{seed}/ring/{number}")(32)))
         drawn = None if noise is None else draw(noise, len(vector), f"{seed}/noise/{number}")
-        protocols.append(analysis.secure_step(party, vector, drawn))
-    return decode(reconstruct(run_locally(protocols, record)))
+        if with_triples:
+            pool = TriplePool((yield from transfers.set_up(party, b"a session of the tests")))
+            cost = plan_check.rehearse(analysis, setting, len(vector), len(sites))
+            yield from pool.prepare(cost.triples)
+            engine = yield from additive.start(party, triples=pool)
+        else:
+            engine = yield from replicated.start(party)
+        result = yield from analysis.secure_step(engine, vector, drawn, setting)
+        return (yield from engine.sealed(result))
+
+    sealed = run_locally([take_part(number) for number in range(len(sites))], record)
+    return (additive if with_triples else replicated).reconstruct(sealed)
+
+
+def opened(
+    table: np.ndarray[Any, np.dtype[np.int64]], groups: int, suppress_below: int = 0
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return what the small-number rule leaves of a Kaplan-Meier table, in plaintext."""
+    rows = table.reshape(groups, 2, -1)
+    bins = rows.shape[2]
+    answers = []
+    for row in rows:
+        at_risk = [int(row[:, bin_:].sum()) for bin_ in range(bins)]
+        remaining = [*at_risk[1:], at_risk[-1]]
+        small = [bin_ for bin_, count in enumerate(remaining) if count < suppress_below]
+        shown = min([*small, bins]) if suppress_below else bins
+        kept = np.where(np.arange(bins) < shown, row, 0)
+        answers.append([shown, at_risk[0] if shown else 0, *kept.ravel()])
+    return np.array(answers, dtype=np.int64).ravel()
 
 
 def draw(noise: ReleaseNoise, size: int, seed: str) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -40,8 +40,17 @@ def release(
         parameters,
         noise,
         seed=seed,
+        suppress_below=suppress_below,
     )
     return KAPLAN_MEIER.finish(table, parameters, noise, suppress_below=suppress_below)
+
+
+def pooled(parameters: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the exact table of all hospitals together."""
+    tables = [
+        KAPLAN_MEIER.local_step(site, hospitals.EVERYBODY, parameters) for site in hospitals.lung()
+    ]
+    return sum(tables[1:], tables[0])
 
 
 def shown(arm: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,7 +68,7 @@ def test_released_curves_are_curves(by_sex: dict[str, Any], epsilon: str, seed: 
         assert levels == sorted(levels, reverse=True)
         assert at_risk == sorted(at_risk, reverse=True)
         assert arm["persons"] == at_risk[0]
-        assert min(at_risk) >= 11
+        assert min(at_risk) >= 11, "no number at risk is small, nor the one behind the curve"
         for step in steps:
             assert 0 <= step["lower"] <= step["survival"] <= step["upper"] <= 1
         hidden = arm["steps"][len(steps) :]
@@ -83,7 +92,9 @@ def test_every_figure_has_its_noise_beside_it(by_sex: dict[str, Any]) -> None:
 
 def test_intervals_are_wider_than_the_sample_alone_makes_them(by_sex: dict[str, Any]) -> None:
     noise = noise_at("2")
-    table = hospitals.run(KAPLAN_MEIER, hospitals.lung(), hospitals.EVERYBODY, by_sex)
+    table = hospitals.run(
+        KAPLAN_MEIER, hospitals.lung(), hospitals.EVERYBODY, by_sex, suppress_below=11
+    )
     with_noise = KAPLAN_MEIER.finish(table, by_sex, noise, suppress_below=11)
     without = KAPLAN_MEIER.finish(table, by_sex, None, suppress_below=11)
 
@@ -103,12 +114,13 @@ def test_intervals_are_wider_than_the_sample_alone_makes_them(by_sex: dict[str, 
 def test_noise_standard_deviations_are_what_the_noise_really_does(by_sex: dict[str, Any]) -> None:
     """(released - exact) / noise SD has a standard deviation near 1 over many releases."""
     noise = noise_at("2")
-    table = hospitals.run(KAPLAN_MEIER, hospitals.lung(), hospitals.EVERYBODY, by_sex)
-    exact = KAPLAN_MEIER.finish(table, by_sex, None, suppress_below=0)
+    table = pooled(by_sex)
+    exact = KAPLAN_MEIER.finish(hospitals.opened(table, 2), by_sex, None, suppress_below=0)
     units: list[float] = []
     for number in range(150):
         drawn = noise.redraw(f"calibration {number}".encode(), table.shape)
-        released = KAPLAN_MEIER.finish(table + drawn, by_sex, noise, suppress_below=0)
+        noised = hospitals.opened(table + drawn, 2)
+        released = KAPLAN_MEIER.finish(noised, by_sex, noise, suppress_below=0)
         for noisy, truth in zip(released["curves"], exact["curves"], strict=True):
             for a, b in zip(noisy["steps"][:6], truth["steps"][:6], strict=True):
                 units.append((a["survival"] - b["survival"]) / a["noise_sd"])
@@ -157,28 +169,62 @@ def test_a_group_with_few_persons_is_hidden_and_never_zero(by_sex: dict[str, Any
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_noised_cell_under_the_threshold_is_shown(by_sex: dict[str, Any], seed: str) -> None:
     noise = noise_at("2")
-    opened = hospitals.run(
-        KAPLAN_MEIER, hospitals.lung(), hospitals.EVERYBODY, by_sex, noise, seed=seed
-    ).reshape(2, 2, 12)
+    noised = pooled(by_sex) + sum(
+        hospitals.draw(noise, 48, f"{seed}/noise/{number}") for number in range(3)
+    )
+    table = noised.reshape(2, 2, 12)
     released = release(by_sex, "2", seed)["table"]
     for kind, name in enumerate(("events", "censored")):
         for group in range(2):
-            for noised, printed in zip(opened[group, kind], released[name][group], strict=True):
-                assert printed == (noised if noised >= 11 else SUPPRESSED)
+            for bin_, printed in enumerate(released[name][group]):
+                left = table[group, :, min(bin_ + 1, 11) :].sum()
+                cell = int(table[group, kind, bin_])
+                assert printed == (cell if cell >= 11 and left >= 11 else SUPPRESSED)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_rule_for_small_numbers_is_applied_before_anything_is_opened(
+    by_sex: dict[str, Any], seed: str
+) -> None:
+    noise = noise_at("0.5")
+    by_day = {**by_sex, "bin_width": 45, "bins": 24}
+    noised = pooled(by_day) + sum(
+        hospitals.draw(noise, 96, f"{seed}/noise/{number}") for number in range(3)
+    )
+
+    opened = hospitals.run(
+        KAPLAN_MEIER,
+        hospitals.lung(),
+        hospitals.EVERYBODY,
+        by_day,
+        noise,
+        seed=seed,
+        suppress_below=11,
+    )
+
+    expected = hospitals.opened(noised, 2, suppress_below=11)
+    assert opened.tolist() == expected.tolist()
+    rows = opened.reshape(2, -1)
+    assert np.all(rows[:, 0] < 24), "the last bins of this trial have few persons"
+    for row in rows:
+        behind = row[1] - row[2:].sum()
+        assert behind >= 11, "what is hidden cannot be worked out as a small number"
 
 
 def test_a_curve_that_never_falls_to_half_has_no_median(by_sex: dict[str, Any]) -> None:
     table = np.zeros((2, 2, 12), dtype=np.int64)
     table[:, 0, 0], table[:, 1, 11] = 20, 80
-    arm = KAPLAN_MEIER.finish(table.ravel(), by_sex, None, suppress_below=11)["curves"][0]
+    opened = hospitals.opened(table, 2, suppress_below=11)
+    arm = KAPLAN_MEIER.finish(opened, by_sex, None, suppress_below=11)["curves"][0]
     assert arm["median"] == {"time": None, "lower": None, "upper": None, "noise_sd": 0.0}
 
 
 def test_a_median_behind_the_end_of_the_shown_curve_is_suppressed(by_sex: dict[str, Any]) -> None:
     table = np.zeros((2, 2, 12), dtype=np.int64)
-    table[:, 0, 0], table[:, 1, 0], table[:, 0, 5] = 5, 30, 10
-    arm = KAPLAN_MEIER.finish(table.ravel(), by_sex, None, suppress_below=11)["curves"][0]
-    assert len(shown(arm)) == 1
+    table[:, 0, 0], table[:, 1, 0], table[:, 0, 5], table[:, 0, 6] = 5, 30, 10, 10
+    opened = hospitals.opened(table, 2, suppress_below=11)
+    arm = KAPLAN_MEIER.finish(opened, by_sex, None, suppress_below=11)["curves"][0]
+    assert len(shown(arm)) == 5
     assert arm["median"]["time"] == SUPPRESSED
 
 
@@ -217,8 +263,9 @@ def test_no_noised_table_stops_a_release(
         "unit": "days",
     }
 
+    opened = hospitals.opened(table, groups, suppress_below)
     released = KAPLAN_MEIER.finish(
-        table, parameters, noise_at("2") if noisy else None, suppress_below=suppress_below
+        opened, parameters, noise_at("2") if noisy else None, suppress_below=suppress_below
     )
 
     json.dumps(released, allow_nan=False)

@@ -48,13 +48,13 @@ from tests.factories.evidence import (
 )
 from workers.coordinator import answers, attempts, opening, sessions
 from workers.coordinator.models import Attempt, Witness
-from workers.mpc import encoding
 from workers.transport import output_share
 from workers.transport.control import Message, Sender, check_message
 from workers.transport.output_share import OutputShare
 
-TOTAL = [40 + index for index in range(48)]
-"""The noised numbers that the sites of this house hold in shares."""
+TOTAL = [12, 1000, *range(20, 44), 11, 900, *range(20, 31), 0, *range(31, 42), 0]
+"""What the sites of this house hold in shares: for both groups how many of the 12 bins are shown,
+its persons, and its cells; the second group's last bin is hidden."""
 
 Lie = Callable[[Message], Message | None]
 
@@ -203,7 +203,7 @@ class FakeSite:
         else:
             share = np.array(self.total, dtype=np.int64).astype(np.uint64) - sum(shares)
         salt = hashlib.sha256(f"salt {self.name} {self.session}".encode()).digest()
-        return salt, encoding.to_bytes(share)
+        return salt, share.astype("<u8").tobytes()
 
 
 class House:
@@ -401,4 +401,4 @@ def _traffic(sender: str, receiver: str) -> str:
 
 def _pseudorandom(session: str, party: int, size: int) -> Any:
     stream = hashlib.shake_256(f"{session} {party}".encode()).digest(8 * size)
-    return encoding.from_bytes(stream, size)
+    return np.frombuffer(stream, dtype="<u8").astype(np.uint64)

@@ -13,7 +13,6 @@ from tests.factories.evidence import SITES
 from tests.workers.coordinator.house import TOTAL, FakeSite, House
 from workers.coordinator import answers, opening
 from workers.coordinator.models import Attempt, AttemptParty
-from workers.mpc import encoding
 from workers.transport.control import Message
 
 
@@ -64,7 +63,7 @@ def test_a_result_is_opened_once_and_a_retry_yields_the_same_bytes(
     house.open()
     before = Release.objects.values("noised", "result", "result_digest").get()
     opening.open_result(house.run.identifier)
-    gate.record_opening(house.run, noised=[0] * 48, result={"analysis": "another"})
+    gate.record_opening(house.run, noised=[0] * 52, result={"analysis": "another"})
     assert Release.objects.values("noised", "result", "result_digest").get() == before
     assert len(log.entries(event="release.opened")) == 1
 
@@ -122,7 +121,7 @@ def sending(site: FakeSite, ciphertext: str) -> Any:
 def test_a_share_other_than_the_one_committed_to_withholds_the_result(house: House) -> None:
     house.seal()
     site = house.sites["birch"]
-    other = encoding.to_bytes(encoding.from_bytes(bytes(8 * 48), 48) + 1)
+    other = b"\1" * 8 * 52
     site.lies["permit"] = sending(site, site.sealed_share(other))
     opening.open_result(house.run.identifier)
     house.play("checkpoint", "permit")
@@ -149,7 +148,7 @@ def test_a_share_that_does_not_decrypt_withholds_the_result(
 
 def test_numbers_that_no_data_could_give_are_not_shown(house: House) -> None:
     for site in house.sites.values():
-        site.total = [2**60] * 48
+        site.total = [2**60] * 52
     house.open()
     assert house.release.state == Release.State.WITHHELD
     assert house.release.result is None

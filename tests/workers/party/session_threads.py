@@ -14,10 +14,10 @@ from tests.factories.evidence import NOW
 from workers.analyses import registry
 from workers.mpc.protocol import Party, PartyId, Round
 from workers.mpc.randomness import Randomness
-from workers.mpc.sharing import Share
 from workers.party import computation
 from workers.party.computation import Session, SessionChannel
 from workers.party.home import SiteHome
+from workers.party.rehearsed_arithmetic import cost_of, setting_of
 from workers.transport import channel as channels
 from workers.transport.memory import MemoryChannel, memory_channels
 
@@ -52,7 +52,8 @@ class Peers:
     """Birch and cedar, each contributing `vector`, with no noise of their own."""
 
     vector_value: int = 1
-    shares: dict[int, Share] = field(default_factory=dict)
+    leave_after_preparing: bool = False
+    shares: dict[int, bytes] = field(default_factory=dict)
 
     @contextmanager
     def connect(self, session: Session) -> Iterator[SessionChannel]:
@@ -66,7 +67,12 @@ class Peers:
             vector = np.full(cells, self.vector_value, dtype=np.int64)
             noise = np.zeros(cells, dtype=np.int64) if noised else None
             who = Party(PartyId(party), len(ends), Randomness.fresh())
-            protocol = analysis.secure_step(who, vector, noise)
+            name = bytes.fromhex(session.manifest.session)
+            triples = cost_of(session.plan).triples
+            engine = channels.run(computation.prepared(who, name, triples), ends[party])
+            if self.leave_after_preparing:
+                return
+            protocol = computation.sealed(analysis, engine, vector, noise, setting_of(session.plan))
             self.shares[party] = channels.run(protocol, ends[party])
 
         others = [party for party in range(len(ends)) if party != session.party]

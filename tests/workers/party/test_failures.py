@@ -13,7 +13,7 @@ from tests.factories.evidence import NOW, STEWARDS, Consortium
 from tests.workers.party.consortium_site import Attempt
 from tests.workers.party.conversation import accepted, sealed
 from tests.workers.party.lying_portal import lying_portal
-from tests.workers.party.session_threads import Peers, Recorded, computing
+from tests.workers.party.session_threads import Peers, computing
 from tests.workers.party.test_lying_portal import nothing_given_away, refused
 from workers.party import attempts, computation, data_access, stewardship, trust
 from workers.party.computation import Connect, Session, SessionChannel
@@ -21,9 +21,10 @@ from workers.party.home import SiteHome
 from workers.party.lease import STALE_SECONDS
 from workers.party.watch import Watch
 from workers.transport.errors import ChannelLost
-from workers.transport.memory import memory_channels
 
 SECRET = "31.7mg"
+ONLY_PREPARED = Peers(leave_after_preparing=True).connect
+"""A channel to peers that make triples and go: the computation breaks before it shares inputs."""
 
 
 def journal_of(home: SiteHome) -> str:
@@ -50,7 +51,9 @@ async def test_a_cell_that_does_not_parse_is_told_to_nobody_outside(
 ) -> None:
     records = home.path / "lung.csv"
     records.write_text(records.read_text() + f"60,{SECRET},1,2\n")
-    code = await failed(home, Attempt(consortium, consortium.plan()), unused_channel)
+    code = await failed(
+        home, Attempt(consortium, consortium.plan()), Peers(leave_after_preparing=True).connect
+    )
     assert code == "aborted"
     assert "lung.csv, row 62, column time: expected a number" in journal_of(home)
     assert SECRET not in journal_of(home)
@@ -64,7 +67,9 @@ async def test_an_error_of_a_library_leaves_only_its_place_in_the_journal(
         raise ValueError(f"could not convert {SECRET!r}")
 
     monkeypatch.setattr(data_access, "load", load)
-    code = await failed(home, Attempt(consortium, consortium.plan()), unused_channel)
+    code = await failed(
+        home, Attempt(consortium, consortium.plan()), Peers(leave_after_preparing=True).connect
+    )
     assert code == "aborted"
     assert "ValueError at test_failures.py:" in journal_of(home)
     assert SECRET not in journal_of(home)
@@ -89,7 +94,7 @@ async def test_three_stopped_computations_need_renewed_consent(
     (home.path / "lung.csv").write_text("pid,time,status,sex\n1,x,1,1\n")
     for number in (1, 2, 3):
         attempt = Attempt(consortium, plan, number=number, session=f"0{number}" * 16)
-        assert await failed(home, attempt, unused_channel) == "aborted"
+        assert await failed(home, attempt, ONLY_PREPARED) == "aborted"
     async with lying_portal(home, lambda *_: None) as portal:
         fourth = Attempt(consortium, plan, number=4, session="04" * 16)
         refused(await portal.ask(fourth.invitation()), "renewed_consent_needed")
@@ -185,9 +190,3 @@ def test_an_attempt_that_nobody_takes_ends_at_its_deadline(
     watch.look(now=NOW)
     assert hints == ["run-1"], "a hint that was lost is given again"
     assert '"code":"deadline_passed"' in watch.look(now=NOW + timedelta(hours=1))[0]
-
-
-@contextmanager
-def unused_channel(_: Session) -> Iterator[SessionChannel]:
-    """A channel to nobody: the computation breaks before it speaks."""
-    yield Recorded(memory_channels(3)[0])

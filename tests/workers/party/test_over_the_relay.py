@@ -15,9 +15,7 @@ from tests.factories.evidence import NOW, SITES, Consortium
 from tests.workers.party.consortium_site import Attempt, make_home
 from tests.workers.transport.servers import Relay
 from workers.coordinator.relay import Member
-from workers.mpc import encoding
-from workers.mpc.ring import decode
-from workers.mpc.sharing import Share, reconstruct
+from workers.mpc.profiles import additive
 from workers.party import attempts, computation, relay
 from workers.party.home import SiteHome
 
@@ -81,7 +79,8 @@ def test_three_workers_seal_shares_of_the_exact_sum(tmp_path: Path, consortium: 
         assert found.state == "sealed", found
         assert found.output_share is not None
         certificates[site] = Envelope.parse(json.loads(found.certificate))
-        shares.append(Share(encoding.from_bytes(found.output_share, 48)))
+        shares.append(found.output_share)
     said = check_certificates(SealedSession(attempt.manifest, certificates), consortium.roster)
-    assert {certificate.output.cells for certificate in said.values()} == {48}
-    assert sum(int(value) for value in decode(reconstruct(shares))) == 3 * 60
+    assert {certificate.output.cells for certificate in said.values()} == {52}
+    persons = additive.reconstruct(shares).reshape(2, 26)[:, 1]
+    assert persons.sum() == 3 * 60
