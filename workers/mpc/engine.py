@@ -204,24 +204,38 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
-    def product(self, x: Secret, y: Secret, form: Form, *, shift: int = 0) -> Protocol[Secret]:
-        """Return a bilinear form of two secrets, divided by 2^shift as :meth:`truncate` does."""
+    def product(
+        self, x: Secret, y: Secret, form: Form, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
+        """Return a bilinear form of two secrets, divided by 2^shift as :meth:`truncate` does.
 
-    def multiply(self, x: Secret, y: Secret, *, shift: int = 0) -> Protocol[Secret]:
+        ``declared`` is the range of the form itself, before the shift, where the caller knows a
+        narrower one than the factors' ranges imply, and says why.
+        """
+
+    def multiply(
+        self, x: Secret, y: Secret, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return the products, element by element; shapes broadcast."""
-        return self.product(x, y, ELEMENTWISE, shift=shift)
+        return self.product(x, y, ELEMENTWISE, shift=shift, declared=declared)
 
-    def square(self, x: Secret, *, shift: int = 0) -> Protocol[Secret]:
+    def square(
+        self, x: Secret, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return the squares; their range starts at 0."""
-        return self.product(x, x, ELEMENTWISE, shift=shift)
+        return self.product(x, x, ELEMENTWISE, shift=shift, declared=declared)
 
-    def dot(self, x: Secret, y: Secret, *, shift: int = 0) -> Protocol[Secret]:
+    def dot(
+        self, x: Secret, y: Secret, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return the inner products along the last axis, at the price of one product each."""
-        return self.product(x, y, DOT, shift=shift)
+        return self.product(x, y, DOT, shift=shift, declared=declared)
 
-    def matmul(self, x: Secret, y: Secret, *, shift: int = 0) -> Protocol[Secret]:
+    def matmul(
+        self, x: Secret, y: Secret, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return the matrix product, at the price of one product an element of the result."""
-        return self.product(x, y, MATMUL, shift=shift)
+        return self.product(x, y, MATMUL, shift=shift, declared=declared)
 
     @abc.abstractmethod
     def truncate(self, x: Secret, shift: int) -> Protocol[Secret]:
@@ -250,6 +264,14 @@ class Engine(abc.ABC):
     def bit_to_arithmetic(self, bit: Secret, ring: Ring = Z64) -> Protocol[Secret]:
         """Return secret bits (GF(2)^1) as integers 0 or 1 of another ring."""
 
+    def shuffle(self, columns: Sequence[Secret]) -> Protocol[list[Secret]]:
+        """Return columns of equal length, moved by one permutation of rows that nobody knows.
+
+        *Raises* LocalProtocolError in a profile without this capability.
+        """
+        raise LocalProtocolError(f"{self.where}profile {self.model.name} does not shuffle")
+        yield  # a protocol of no rounds
+
     def verify(self) -> Protocol[None]:
         """Verify everything computed so far; in a semi-honest profile nothing is to be done."""
         self.check_alive()
@@ -260,12 +282,17 @@ class Engine(abc.ABC):
     def sealed(self, x: Secret) -> Protocol[bytes]:
         """Return this party's output share, encoded, after :meth:`verify`."""
 
-    def product_range(self, x: Secret, y: Secret, form: Form) -> Range:
-        """Return the range of a form; a square is not negative, a word of bits has them all."""
+    def product_range(
+        self, x: Secret, y: Secret, form: Form, declared: Range | None = None
+    ) -> Range:
+        """Return the range of a form, checked against the ring: the declared one, else what the
+        factors imply. A square is not negative; a word of bits has all values."""
         if isinstance(x.ring, BitWords):
             return Range(0, x.ring.highest)
-        once = x.range.squared() if x is y and form is ELEMENTWISE else x.range * y.range
-        return once.times(form.terms(x.shape))
+        if declared is None:
+            once = x.range.squared() if x is y and form is ELEMENTWISE else x.range * y.range
+            declared = once.times(form.terms(x.shape))
+        return self.checked(declared, x.ring)
 
 
 def check_same_ring(x: Secret, y: Secret) -> None:
@@ -287,7 +314,10 @@ def check_input(
     """
     if values is None:
         raise LocalProtocolError(f"{engine.where}this party is an owner and has no values")
-    if values.shape != shape or values.dtype.kind not in "iuO":
+    whole = values.dtype.kind in "iu" or (
+        values.dtype == object and all(isinstance(value, int) for value in values.flat)
+    )
+    if values.shape != shape or not whole:
         raise LocalProtocolError(
             f"{engine.where}expected integers of shape {shape}, got {values.dtype} of shape "
             f"{values.shape}"

@@ -92,7 +92,7 @@ class Secret:
 
     def __sub__(self, other: Secret | Public) -> Secret:
         if not isinstance(other, Secret):
-            return self._plus_public(-np.asarray(other))
+            return self._plus_public(np.asarray(-np.asarray(other)))
         self._check_compatible(other)
         pairs = zip(self._parts, other._parts, strict=True)
         parts = tuple(self.ring.subtract(left, right) for left, right in pairs)
@@ -158,7 +158,7 @@ class Secret:
     def __getitem__(self, index: Any) -> Secret:
         limbs = (slice(None),) * len(self.ring.limbs)
         whole = index if isinstance(index, tuple) else (index,)
-        if limbs and Ellipsis not in whole:
+        if limbs and not any(item is Ellipsis for item in whole):
             whole = (*whole, Ellipsis)
         return self.with_parts(lambda part: part[(*whole, *limbs)], self.range)
 

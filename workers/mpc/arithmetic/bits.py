@@ -67,31 +67,38 @@ def _carry_save(engine: Engine, summands: Sequence[Secret]) -> Protocol[list[Sec
 def carry_out(engine: Engine, left: Secret, right: Secret) -> Protocol[Secret]:
     """Return the carry into the top bit of left + right, as GF(2)^1.
 
-    The words are put into an order in which neighbours of the prefix tree lie half a word apart,
-    so that every level works on words half as wide.
-
-    *Cost*: for words of k bits, 1 + log2(k) rounds; 4.4 bytes a bit and element at k = 64:
-    exactly, k/8 bytes, then 2 w for each level whose halves fill words of w bytes (1 at least),
-    and w instead of 2 w at the last.
+    *Cost*: for words of k bits, 1 + log2(k) rounds; bytes an element and party: k/8 for the first,
+    then twice the bytes of half a word, of a quarter, ..., at least 1, and 1 for the last.
     """
-    ring = left.ring
-    assert isinstance(ring, BitWords)
-    left, right = (_unshuffled(word << 1) for word in (left, right))
-    generate = yield from engine.multiply(left, right)
-    propagate = left ^ right
-    width = ring.bits
+    generate = yield from engine.multiply(left << 1, right << 1)
+    carried, _ = yield from prefix_group(engine, generate, (left ^ right) << 1, whole=False)
+    return carried
+
+
+def prefix_group(
+    engine: Engine, generate: Secret, propagate: Secret, *, whole: bool
+) -> Protocol[tuple[Secret, Secret]]:
+    """Return whether words generate a carry, and (if ``whole``) whether they propagate one.
+
+    The words are put into an order in which neighbours of the prefix tree lie half a word apart,
+    so that every level works on words half as wide. *See* [BK82].
+
+    *Cost*: log2(k) rounds for words of k bits.
+    """
+    generate, propagate = _unshuffled(generate), _unshuffled(propagate)
+    width = generate.ring.highest.bit_length()
     while width > 1:
         width //= 2
         low_generate, high_generate = halves(generate, width)
         low_propagate, high_propagate = halves(propagate, width)
-        if width == 1:
+        if width == 1 and not whole:
             carried = yield from engine.multiply(high_propagate, low_generate)
-            return high_generate ^ carried
+            return high_generate ^ carried, high_propagate
         both = yield from engine.multiply(
             stack([high_propagate, high_propagate]), stack([low_generate, low_propagate])
         )
         generate, propagate = high_generate ^ both[0], both[1]
-    return generate
+    return generate, propagate
 
 
 def halves(word: Secret, width: int) -> tuple[Secret, Secret]:

@@ -6,7 +6,7 @@ in absolute value are compared as words of 32 bits.
 
 from __future__ import annotations
 
-from workers.mpc.arithmetic import bits
+from workers.mpc.arithmetic import bits, wide
 from workers.mpc.engine import Engine
 from workers.mpc.protocol import Protocol
 from workers.mpc.rings.words import BitWords
@@ -17,9 +17,12 @@ def is_negative(engine: Engine, x: Secret) -> Protocol[Secret]:
     """Return the bit x < 0: the sign.
 
     *Cost*: with k the machine word that holds x's range and 3 parts, 2 + log2(k) rounds; bytes an
-    element sent by each party: 35 at k = 64, 19 at 32, 11 at 16, 7 at 8.
+    element sent by each party: 35 at k = 64, 19 at 32, 11 at 16, 7 at 8. For more than 64 bits see
+    :func:`wide.is_negative`.
     *Security*: that of the engine's products.
     """
+    if x.range.bits > 64:
+        return (yield from wide.is_negative(engine, x))
     left, right = yield from bits.two_summands(engine, x, bits.word_bits(x.range))
     carry = yield from bits.carry_out(engine, left, right)
     top = left.ring.highest.bit_length() - 1

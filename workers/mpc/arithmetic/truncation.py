@@ -16,7 +16,7 @@ from workers.mpc.engine import Engine
 from workers.mpc.errors import LocalProtocolError
 from workers.mpc.protocol import Protocol
 from workers.mpc.ranges import Range
-from workers.mpc.rings.base import Elements
+from workers.mpc.rings.base import Elements, Ring
 from workers.mpc.rings.words import BitWords, IntegersModuloPowerOfTwo
 from workers.mpc.secret import Secret
 
@@ -44,7 +44,7 @@ def truncate(engine: Engine, x: Secret, shift: int) -> Protocol[Secret]:
     lifted = (
         x.with_parts(lambda part: part, Range(0, ring.highest) - Range(offset, offset)) + offset
     )
-    wraps = yield from _wraps(engine, lifted, ring_bits)
+    wraps = yield from wraps_of(engine, lifted, ring_bits, ring)
     whole = Range(ring.lowest, ring.highest)
     shifted = engine.parts_in(lifted, ring, lambda part: ring.shift_right(part, shift), whole)
     parts = [secret.parts for secret in shifted]
@@ -61,8 +61,11 @@ def truncate(engine: Engine, x: Secret, shift: int) -> Protocol[Secret]:
     return Secret(engine, total, ring, declared, x.fraction - shift)
 
 
-def _wraps(engine: Engine, lifted: Secret, ring_bits: int) -> Protocol[Secret]:
-    """Return W, how often the parts of a secret in 0 .. 2^(k-1) wrap around the ring of 2^k."""
+def wraps_of(engine: Engine, lifted: Secret, ring_bits: int, target: Ring) -> Protocol[Secret]:
+    """Return W, how often the parts of a secret in 0 .. 2^(k-1) wrap around the ring of 2^k.
+
+    *Shapes*: as the secret, in the ring ``target``. *Cost*: see :func:`truncate`.
+    """
     ring = lifted.ring
     n = len(engine.compute)
     top = next(s for s in range(2, 16) if (1 << (s - 1)) + n - 1 <= 1 << s)
@@ -77,7 +80,7 @@ def _wraps(engine: Engine, lifted: Secret, ring_bits: int) -> Protocol[Secret]:
     summands.append(engine.constant(n - 1, word_ring).broadcast_to(lifted.shape))
     total = yield from bits.sum_of_words(engine, summands)
     count = (n - 1).bit_length()
-    flags = yield from engine.bit_to_arithmetic(bits.bits_of(total >> top, count), ring)
+    flags = yield from engine.bit_to_arithmetic(bits.bits_of(total >> top, count), target)
     wraps = flags[0]
     for position in range(1, count):
         wraps = wraps + flags[position] * (1 << position)

@@ -165,7 +165,9 @@ class Additive(Engine):
             expect = dict.fromkeys(outside, size_bytes if self.index == 0 else SEED_BYTES)
         return (yield from self.exchange(Round(send, expect)))
 
-    def product(self, x: Secret, y: Secret, form: Form, *, shift: int = 0) -> Protocol[Secret]:
+    def product(
+        self, x: Secret, y: Secret, form: Form, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return a bilinear form of two secrets, by opening them under a triple's masks.
 
         *Cost*: 1 round, in which each party sends x and y to each other one, beside what the
@@ -174,7 +176,7 @@ class Additive(Engine):
         """
         check_same_ring(x, y)
         ring = x.ring
-        declared = self.checked(self.product_range(x, y, form), ring)
+        declared = self.product_range(x, y, form, declared)
         result_shape = form.shape(x.shape, y.shape)
         if form is ELEMENTWISE and x.shape != y.shape:
             x, y = x.broadcast_to(result_shape), y.broadcast_to(result_shape)

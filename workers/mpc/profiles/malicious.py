@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from workers.mpc.arithmetic import bits, truncation
 from workers.mpc.engine import Capability, Model
-from workers.mpc.errors import RemoteProtocolError
+from workers.mpc.errors import LocalProtocolError, RemoteProtocolError
 from workers.mpc.forms import DOT, ELEMENTWISE, Form
 from workers.mpc.profiles.replicated import Replicated, agree_on_keys
 from workers.mpc.protocol import Party, PartyId, Protocol, Round, in_parallel
@@ -114,7 +114,9 @@ class Malicious(Replicated):
             self._with_next.update(ring.to_bytes(secret.parts[1]))
         return secrets
 
-    def product(self, x: Secret, y: Secret, form: Form, *, shift: int = 0) -> Protocol[Secret]:
+    def product(
+        self, x: Secret, y: Secret, form: Form, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return a bilinear form of two secrets, to be verified before anything is opened.
 
         *Cost*: that of the semi-honest product; for the verification see :meth:`verify`. With a
@@ -122,7 +124,7 @@ class Malicious(Replicated):
         """
         if self._remembered >= VERIFY_FROM:
             yield from self.verify()
-        result = yield from super().product(x, y, form)
+        result = yield from super().product(x, y, form, declared=declared)
         self._gates.append(Gate(x.ring, form, x.parts, y.parts, result.parts))
         self._remembered += max(x.size, y.size, result.size)
         return (yield from self.truncate(result, shift)) if shift else result
@@ -147,6 +149,11 @@ class Malicious(Replicated):
         opened = yield from self._open(x.parts, x.ring, receivers)
         yield from self._compare_digests()
         return opened
+
+    def shuffle(self, columns: Sequence[Secret]) -> Protocol[list[Secret]]:
+        """Refuse: the semi-honest shuffle is not verified."""
+        raise LocalProtocolError(f"{self.where}profile {self.model.name} does not shuffle")
+        yield
 
     def verify(self) -> Protocol[None]:
         """Verify all products, inputs and openings so far.

@@ -26,7 +26,7 @@ from workers.mpc.engine import (
 )
 from workers.mpc.errors import RemoteProtocolError
 from workers.mpc.forms import ELEMENTWISE, Form
-from workers.mpc.profiles import one_wrap
+from workers.mpc.profiles import one_wrap, shuffling
 from workers.mpc.protocol import Party, PartyId, Protocol, Round
 from workers.mpc.randomness import SEED_BYTES, Randomness
 from workers.mpc.ranges import BIT, Range
@@ -187,7 +187,9 @@ class Replicated(Engine):
             return rest, expanded(message[-SEED_BYTES:])
         return expanded(message[:SEED_BYTES]), expanded(message[SEED_BYTES:])
 
-    def product(self, x: Secret, y: Secret, form: Form, *, shift: int = 0) -> Protocol[Secret]:
+    def product(
+        self, x: Secret, y: Secret, form: Form, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return a bilinear form of two secrets.
 
         *Cost*: 1 round; each party sends one element for each element of the result. With a
@@ -196,7 +198,7 @@ class Replicated(Engine):
         *Security*: perfect given the keys; what a party receives is masked by a fresh share of
         zero. *See* [AFL+16] section 2.
         """
-        declared = self.checked(self.product_range(x, y, form), x.ring)
+        declared = self.product_range(x, y, form, declared)
         local = self.local_product(x, y, form)
         if shift:
             one_wrap.check_fits(self, declared, x.ring)
@@ -255,6 +257,10 @@ class Replicated(Engine):
         """Return secret bits as integers. *Cost*, *Security*: :func:`one_wrap.bit_parts`."""
         parts = yield from one_wrap.bit_parts(self, bit.parts, ring)
         return Secret(self, parts, ring, BIT)
+
+    def shuffle(self, columns: Sequence[Secret]) -> Protocol[list[Secret]]:
+        """Return the columns shuffled. *Cost*, *Security*: :func:`shuffling.shuffle`."""
+        return (yield from shuffling.shuffle(self, columns))
 
     def open_elements(self, x: Secret, receivers: Sequence[PartyId]) -> Protocol[Elements | None]:
         """Return the opened elements at the receivers.

@@ -200,7 +200,9 @@ class Shamir(Engine):
         self._prepared -= count
         return low[:count], high[:count]
 
-    def product(self, x: Secret, y: Secret, form: Form, *, shift: int = 0) -> Protocol[Secret]:
+    def product(
+        self, x: Secret, y: Secret, form: Form, *, shift: int = 0, declared: Range | None = None
+    ) -> Protocol[Secret]:
         """Return a bilinear form of two secrets.
 
         *Cost*: 1 round; each party sends every other one element for each element of the result;
@@ -212,7 +214,7 @@ class Shamir(Engine):
             raise LocalProtocolError(f"{self.where}profile shamir does not truncate")
         check_same_ring(x, y)
         field = self.field
-        declared = self.checked(self.product_range(x, y, form), field)
+        declared = self.product_range(x, y, form, declared)
         shape = form.shape(x.shape, y.shape)
         local = form.apply(field, x.parts[0], y.parts[0]).reshape(shape)
         low, high = yield from self._taken(local.size)

@@ -28,8 +28,8 @@ class WideRing(Ring):
     def encode(self, integers: npt.ArrayLike) -> Elements:
         array = np.asarray(integers)
         if array.dtype == object:
-            low = (array % _LIMB).astype(np.uint64)
-            high = (array // _LIMB % _LIMB).astype(np.uint64)
+            low = np.asarray(array % _LIMB, dtype=object).astype(np.uint64)
+            high = np.asarray(array // _LIMB % _LIMB, dtype=object).astype(np.uint64)
         else:
             low = array.astype(np.uint64)
             high = np.where(array < 0, np.uint64(_LIMB - 1), np.uint64(0))

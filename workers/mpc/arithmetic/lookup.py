@@ -1,0 +1,68 @@
+"""Public tables at secret indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from workers.mpc.arithmetic import bits
+from workers.mpc.engine import Engine
+from workers.mpc.errors import LocalProtocolError
+from workers.mpc.protocol import Protocol
+from workers.mpc.ranges import Range
+from workers.mpc.rings.words import Z64, BitWords
+from workers.mpc.secret import Secret, concatenate
+
+
+def one_hot(engine: Engine, index: Secret, length: int) -> Protocol[Secret]:
+    """Return bits of which only the one at the secret index is 1. *Shapes*: s to (length, *s).
+
+    *Cost*: :func:`bits.bit_decomposition`, then one product of bits for every bit of the index
+    but the first, of 2, 4, ... bits.
+    *Raises* LocalProtocolError if the index's range leaves 0 .. length - 1.
+    """
+    if index.range.low < 0 or index.range.high >= length:
+        raise LocalProtocolError(
+            f"{engine.where}an index in {index.range} may leave a table of {length}"
+        )
+    word = yield from bits.bit_decomposition(engine, index)
+    digits = bits.bits_of(word, max(1, (length - 1).bit_length()))
+    rows = concatenate([~digits[:1], digits[:1]])
+    for place in range(1, digits.shape[0]):
+        upper = yield from engine.multiply(rows, digits[place : place + 1])
+        rows = concatenate([rows ^ upper, upper])
+    return rows[:length]
+
+
+def lookup(engine: Engine, table: Sequence[int], index: Secret) -> Protocol[Secret]:
+    """Return the entry of a public table of integers at every secret index, in Z/2^64.
+
+    The entries are selected as words of bits, which is local, and only the bits that the table
+    has are made integers.
+
+    *Cost*: :func:`one_hot`; the conversion of as many bits as the largest entry has.
+    *Raises*: as :func:`one_hot`.
+    """
+    entries = np.array(table, dtype=np.int64)
+    lowest, highest = int(entries.min()), int(entries.max())
+    count = max(1, (highest - lowest).bit_length())
+    rows = yield from one_hot(engine, index, len(entries))
+    ring = BitWords(64)
+    lifted = (entries - lowest).astype(np.uint64).reshape(-1, *(1,) * len(index.shape))
+
+    def selected(part: np.ndarray) -> np.ndarray:
+        masks = np.uint64(0) - part.astype(np.uint64)
+        return np.asarray(np.bitwise_xor.reduce(masks & lifted, axis=0))
+
+    word = rows.in_ring(ring, selected)
+    flags = yield from engine.bit_to_arithmetic(bits.bits_of(word, count))
+    places = np.array([1 << place for place in range(count)], dtype=np.int64)
+    whole = Range(0, highest - lowest)
+    total = flags.with_parts(
+        lambda part: Z64.sum(
+            Z64.multiply(part, Z64.encode(places).reshape(-1, *(1,) * len(index.shape))), 0
+        ),
+        whole,
+    )
+    return total + lowest
