@@ -16,7 +16,7 @@ from workers.mpc.secret import Secret
 
 REST_BITS = 24
 _LOG2_E_BITS = 30
-_COEFFICIENTS = chebyshev(lambda t: np.exp2((t + 1) / 2), 6)
+_COEFFICIENTS = chebyshev(lambda t: math.exp2((t + 1) / 2), 6)
 """2^r for r = (t + 1) / 2 in [0, 1]; 6 parts in 10^10 off."""
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from workers.mpc.arithmetic.normalisation import highest_bit, mantissa
 from workers.mpc.arithmetic.polynomial import chebyshev, evaluate
 from workers.mpc.engine import Engine
@@ -15,7 +13,7 @@ from workers.mpc.ranges import Range
 from workers.mpc.secret import Secret
 
 MANTISSA_BITS = 28
-_COEFFICIENTS = chebyshev(lambda t: np.log((t + 3) / 4), 9)
+_COEFFICIENTS = chebyshev(lambda t: math.log((t + 3) / 4), 9)
 """ln of m = (t + 3) / 4 in [1/2, 1]; 3 parts in 10^9 off."""
 
 

@@ -44,7 +44,9 @@ def evaluate(engine: Engine, t: Secret, coefficients: Sequence[float]) -> Protoc
     return result
 
 
-def chebyshev(function: Callable[[np.ndarray], np.ndarray], degree: int) -> list[float]:
+def chebyshev(function: Callable[[float], float], degree: int) -> list[float]:
     """Return the coefficients, by powers, of the Chebyshev interpolant of a function on [-1, 1]."""
-    series = np.polynomial.chebyshev.chebinterpolate(function, degree)
+    points = np.polynomial.chebyshev.chebpts1(degree + 1)
+    values = np.array([function(float(point)) for point in points])
+    series = np.polynomial.chebyshev.chebfit(points, values, degree)
     return [float(c) for c in np.polynomial.chebyshev.cheb2poly(series)]
