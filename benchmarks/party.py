@@ -1,52 +1,54 @@
-"""One party's process in workload W5: share, add and open vectors of 10^6 integers.
+"""One party's process: load a workload's inputs, run it, check it, print one JSON line.
 
-usage: python -m benchmarks.party PORT PARTY SIZE SESSION [SESSION ...]; prints one JSON line.
+usage: python -m benchmarks.party WORKLOAD SIZE RUNS PARTY LISTENER PORT [PORT ...]
 """
 
 import json
-import resource
+import socket
 import sys
 import time
+from pathlib import Path
 
-import numpy as np
-
-from benchmarks import session
-from workers.mpc.engine import Engine
-from workers.mpc.profiles import additive
-from workers.mpc.protocol import Party, Protocol
+from benchmarks import loopback
+from benchmarks.workloads import BY_NAME
+from workers.mpc.protocol import Party, PartyId
 from workers.mpc.randomness import Randomness
-from workers.mpc.ranges import Range
 from workers.transport.channel import run
 
 
-def sum_and_open(engine: Engine, size: int) -> Protocol[np.ndarray]:
-    """Return the sum of all parties' vectors, at every party."""
-    values = np.arange(size, dtype=np.int64) + engine.party.id
-    inputs = yield from engine.input_from(engine.compute, values, (size,), Range(0, 2**32))
-    total = inputs[0]
-    for other in inputs[1:]:
-        total = total + other
-    return (yield from engine.open(total))
+def peak_resident_bytes() -> int:
+    """Return this process's peak; getrusage would include its parent's, from before exec."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
 def main() -> None:
-    port, number, size = (int(word) for word in sys.argv[1:4])
+    workload = BY_NAME[sys.argv[1]]
+    size, runs, number, listener = (int(word) for word in sys.argv[2:6])
+    ports = [int(word) for word in sys.argv[6:]]
+    channel = loopback.connect(number, socket.socket(fileno=listener), ports)
+    party = Party(PartyId(number), len(ports), Randomness.fresh())
+    engine = run(workload.start(party), channel)
+    inputs = run(workload.load(engine, size), channel)
     seconds = []
-    for identifier in sys.argv[4:]:
-        with session.channel(port, identifier, number) as channel:
-            party = Party(number, session.PARTIES, Randomness.fresh())
-            # A first tiny round: connecting and key agreement are not what is measured.
-            engine = run(additive.start(party), channel)
-            run(sum_and_open(engine, 1), channel)
-            begun = time.perf_counter()
-            total = run(sum_and_open(engine, size), channel)
-            seconds.append(time.perf_counter() - begun)
-        expected = session.PARTIES * np.arange(size, dtype=np.int64) + sum(range(session.PARTIES))
-        if not np.array_equal(total, expected):
-            raise SystemExit("the sum is wrong")
-    sent = 8 * size * (session.PARTIES - 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    json.dump({"seconds": seconds, "bytes_sent": sent, "rounds": 1, "peak": peak}, sys.stdout)
+    for _ in range(runs + 1):
+        channel.barrier()
+        rounds, sent = channel.rounds, channel.bytes_sent
+        begun = time.perf_counter()
+        result = run(workload.online(engine, inputs), channel)
+        seconds.append(time.perf_counter() - begun)
+        rounds, sent = channel.rounds - rounds, channel.bytes_sent - sent
+        if not run(workload.check(engine, inputs, result, size), channel):
+            raise SystemExit(f"{workload.name}: the result is wrong")
+        del result
+    # The first run warms up: page faults and caches are not what is compared.
+    report = {
+        "seconds": seconds[1:],
+        "rounds": rounds,
+        "bytes_sent": sent,
+        "peak": peak_resident_bytes(),
+    }
+    json.dump(report, sys.stdout)
 
 
 if __name__ == "__main__":
