@@ -42,10 +42,11 @@ within this run are results; machines differ and drift.
 |---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 {table}
 
-*ratio* is how many times as fast as MPyC in this very run. *MPyC* is extrapolated to our size where it ran a smaller one, by the law in the table below, and is
-not encrypted. *limit* is what the machine needs at the least for the bytes and products of all
-parties on its cores (see below); *gap* is how many times that we take. W7 is a rate, in millions of
-transfers a second. Garbled circuits are not measured yet: they come with a later part.
+*ratio* is how many times as fast as MPyC in this very run. *MPyC* is extrapolated to our size
+where it ran a smaller one, by the law in the table below, and is not encrypted. *limit* is what
+the machine needs at the least for the bytes and products of all parties on its cores (see below);
+*gap* is how many times that we take. W7 is a rate, in millions of transfers a second. Garbled
+circuits are not measured yet: they come with a later part.
 
 What other systems took on a similar machine (2-core Intel server with AVX-512, November 2026; not
 measured here, and bridged only through MPyC), in seconds:

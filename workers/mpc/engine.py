@@ -66,17 +66,22 @@ class Engine(abc.ABC):
     model: ClassVar[Model]
 
     def __init__(self, party: Party, compute: Sequence[PartyId]) -> None:
-        if len(compute) not in self.model.parties or len(set(compute)) != len(compute):
-            raise LocalProtocolError(
-                f"profile {self.model.name} computes with {_spoken(self.model.parties)} different "
-                f"parties, not with {list(compute)}"
-            )
-        if any(not 0 <= member < party.n for member in compute):
-            raise LocalProtocolError(f"{list(compute)} are not all among 0 .. {party.n - 1}")
+        self.check_parties(party, compute)
         self.party = party
         self.compute = tuple(compute)
         self._dead = False
         self._steps: list[str] = []
+
+    @classmethod
+    def check_parties(cls, party: Party, compute: Sequence[PartyId]) -> None:
+        """*Raises* LocalProtocolError unless the profile can compute with these parties."""
+        if len(compute) not in cls.model.parties or len(set(compute)) != len(compute):
+            raise LocalProtocolError(
+                f"profile {cls.model.name} computes with {_spoken(cls.model.parties)} different "
+                f"parties, not with {list(compute)}"
+            )
+        if any(not 0 <= member < party.n for member in compute):
+            raise LocalProtocolError(f"{list(compute)} are not all among 0 .. {party.n - 1}")
 
     @property
     def computes(self) -> bool:

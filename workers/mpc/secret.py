@@ -83,16 +83,21 @@ class Secret:
     # Linear arithmetic. Cost: none, it is local.
 
     def __add__(self, other: Secret | Public) -> Secret:
+        return self.plus(other, self.range + range_of(other))
+
+    def plus(self, other: Secret | Public, declared: Range) -> Secret:
+        """Return the sum, in a range that the caller knows though the summands' do not imply it."""
         if not isinstance(other, Secret):
-            return self._plus_public(other)
+            array = np.asarray(other)
+            parts = self.engine.plus_public(self._parts, self.ring.encode(array), self.ring)
+            return self._like(parts, declared)
         self._check_compatible(other)
         pairs = zip(self._parts, other._parts, strict=True)
-        parts = tuple(self.ring.add(left, right) for left, right in pairs)
-        return self._like(parts, self.range + other.range)
+        return self._like(tuple(self.ring.add(a, b) for a, b in pairs), declared)
 
     def __sub__(self, other: Secret | Public) -> Secret:
         if not isinstance(other, Secret):
-            return self._plus_public(np.asarray(-np.asarray(other)))
+            return self + np.asarray(-np.asarray(other))
         self._check_compatible(other)
         pairs = zip(self._parts, other._parts, strict=True)
         parts = tuple(self.ring.subtract(left, right) for left, right in pairs)
@@ -102,7 +107,7 @@ class Secret:
         return self._like(tuple(self.ring.negate(part) for part in self._parts), -self.range)
 
     def __rsub__(self, other: Public) -> Secret:  # type: ignore[misc]
-        return (-self)._plus_public(other)
+        return -self + other
 
     __radd__ = __add__
 
@@ -113,7 +118,7 @@ class Secret:
         integers = np.asarray(factor)
         elements = self.ring.encode(integers)
         parts = tuple(self.ring.multiply(part, elements) for part in self._parts)
-        return self._like(parts, self.range * Range.of(np.atleast_1d(integers)))
+        return self._like(parts, self.range * range_of(factor))
 
     __rmul__ = __mul__
 
@@ -177,11 +182,6 @@ class Secret:
         """The matrix with its two axes swapped."""
         return self.with_parts(lambda part: np.swapaxes(part, 0, 1), self.range)
 
-    def _plus_public(self, integers: Public) -> Secret:
-        array = np.asarray(integers)
-        parts = self.engine.plus_public(self._parts, self.ring.encode(array), self.ring)
-        return self._like(parts, self.range + Range.of(np.atleast_1d(array)))
-
     def _like(self, parts: Parts, declared: Range) -> Secret:
         if isinstance(self.ring, BitWords):
             declared = Range(0, self.ring.highest)
@@ -219,6 +219,13 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never pickled")
+
+
+def range_of(numbers: Secret | Public) -> Range:
+    """Return the range of a secret, or the smallest one of public integers."""
+    if isinstance(numbers, Secret):
+        return numbers.range
+    return Range.of(np.atleast_1d(np.asarray(numbers)))
 
 
 def concatenate(secrets: Sequence[Secret], axis: int = 0) -> Secret:

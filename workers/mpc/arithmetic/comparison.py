@@ -10,7 +10,7 @@ from workers.mpc.arithmetic import bits, wide
 from workers.mpc.engine import Engine
 from workers.mpc.protocol import Protocol
 from workers.mpc.rings.words import BitWords
-from workers.mpc.secret import Public, Secret
+from workers.mpc.secret import Public, Secret, range_of
 
 
 def is_negative(engine: Engine, x: Secret) -> Protocol[Secret]:
@@ -93,6 +93,6 @@ def select_by_integer(
     """
     difference = chosen - otherwise
     product = yield from engine.multiply(flag, difference)
-    result = product.scaled(chosen.fraction) + otherwise
-    other = otherwise.range if isinstance(otherwise, Secret) else (chosen - difference).range
-    return result.declared(chosen.range.union(other))
+    other = range_of(otherwise)
+    # It is one of the two, though the sum's range does not show it.
+    return product.scaled(chosen.fraction).plus(otherwise, chosen.range.union(other))

@@ -251,6 +251,7 @@ def start(
     *Cost*: 1 round; each computing party sends 32 bytes to every one with a higher number.
     """
     chosen = tuple(compute or (PartyId(number) for number in range(party.n)))
+    Additive.check_parties(party, chosen)
     if party.id not in chosen:
         yield Round({}, {})
         return Additive(party, chosen, {}, None)

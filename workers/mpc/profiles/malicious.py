@@ -356,5 +356,6 @@ def start(party: Party, compute: Sequence[PartyId] | None = None) -> Protocol[Ma
     *Cost*: 1 round; each computing party sends 32 bytes.
     """
     chosen = tuple(compute or (PartyId(0), PartyId(1), PartyId(2)))
+    Malicious.check_parties(party, chosen)
     keys = yield from agree_on_keys(party, chosen)
     return Malicious(party, chosen, keys)

@@ -290,6 +290,7 @@ def start(party: Party, compute: Sequence[PartyId] | None = None) -> Protocol[Re
     *Cost*: 1 round; each computing party sends 32 bytes.
     """
     chosen = tuple(compute or (PartyId(0), PartyId(1), PartyId(2)))
+    Replicated.check_parties(party, chosen)
     keys = yield from agree_on_keys(party, chosen)
     return Replicated(party, chosen, keys)
 

@@ -166,6 +166,9 @@ class Shamir(Engine):
         *Cost*: 1 round; 16 ceil(count / (n - t)) bytes sent by each party to each other one.
         *Raises* RemoteProtocolError if a party is missing: dropouts are survived afterwards.
         """
+        if not self.computes:
+            yield Round({}, {})
+            return
         n, field = len(self.compute), self.field
         columns = -(-count // (n - self.threshold))
         own = field.random(self.party.randomness, (columns,))

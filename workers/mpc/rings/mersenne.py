@@ -104,7 +104,8 @@ class PrimeField(Ring):
 
     def _below(self, elements: Elements) -> Elements:
         """Return elements below 2 p, reduced. Where there is no p to take off, it wraps upwards."""
-        return np.minimum(elements, elements - np.uint64(self.modulus))
+        with np.errstate(over="ignore"):  # numpy warns where there is no axis
+            return np.minimum(elements, elements - np.uint64(self.modulus))
 
 
 def lagrange_at_zero(field: PrimeField, points: Sequence[int]) -> list[int]:
@@ -147,7 +148,8 @@ def _product(left: Elements, right: Elements) -> Elements:
 def _reduced(numbers: Elements) -> Elements:
     """Return numbers below 2^64 modulo p."""
     folded = (numbers & np.uint64(_P)) + (numbers >> np.uint64(_BITS))
-    return np.minimum(folded, folded - np.uint64(_P))
+    with np.errstate(over="ignore"):
+        return np.minimum(folded, folded - np.uint64(_P))
 
 
 def _times_power(elements: Elements, bits: int) -> Elements:
