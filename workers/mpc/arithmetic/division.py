@@ -57,14 +57,16 @@ def divide(
             shift=have - fraction,
             declared=Range.symmetric(bound << (have + 1)),
         )
-        wide = Range(quotient.low << fraction, quotient.high << fraction)
-        return product.declared(Range(wide.low - 1 - (bound >> 8), wide.high + 1 + (bound >> 8)))
+        slack = 2 + ((bound << fraction) >> 24)
+        low, high = quotient.low << fraction, quotient.high << fraction
+        return product.declared(Range(low - slack, high + slack))
 
 
 def reciprocal(engine: Engine, b: Secret, *, fraction: int) -> Protocol[Secret]:
     """Return 1 / b with ``fraction`` bits, for b >= 1 (an integer or fixed point); 0 for 0.
 
-    *Cost*, *Error*, *Raises*: as :func:`divide`.
+    *Cost*: as :func:`divide`; for integers below 2^20, 43 rounds and 414 bytes an element and party.
+    *Error*, *Raises*: as :func:`divide`.
     """
     one = engine.constant(1 << b.fraction, b.ring, b.fraction).broadcast_to(b.shape)
     smallest = max(1, b.range.low)
@@ -75,7 +77,7 @@ def reciprocal(engine: Engine, b: Secret, *, fraction: int) -> Protocol[Secret]:
 def divide_by_public(engine: Engine, a: Secret, divisor: int) -> Protocol[Secret]:
     """Return a / divisor, with a's fraction, for a public integer divisor >= 1.
 
-    *Cost*: 1 truncation.
+    *Cost*: 1 truncation: 2 rounds.
     *Error*: one unit in the last place, and |a| 2^-(s + 1), s the largest number for which
     |a| 2^s / divisor stays below 2^61.
     """

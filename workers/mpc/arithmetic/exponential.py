@@ -27,7 +27,8 @@ def exponential(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]
 
     *Cost*: 1 truncation, 1 :func:`bits.bit_decomposition`, 1 conversion of bits, up to 3 products
     of powers, 1 polynomial of degree 6, 1 truncated product; 1 comparison and selection before,
-    if x can be so small that e^x is 0.
+    if x can be so small that e^x is 0. With 16 fractional bits in and out and that comparison: 40
+    rounds, 275 bytes an element and party.
     *Error*: 2^-20 of the result, and two units in the last place.
     *Raises* LocalProtocolError, naming the step, if e^x may exceed 2^(36 - fraction).
     """

@@ -20,7 +20,8 @@ _COEFFICIENTS = chebyshev(lambda t: math.log((t + 3) / 4), 9)
 def logarithm(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]:
     """Return ln(x) with ``fraction`` <= 26 bits, for x > 0.
 
-    *Cost*: :func:`highest_bit`, 1 product, 1 polynomial of degree 9, 1 truncation.
+    *Cost*: :func:`highest_bit`, 1 product, 1 polynomial of degree 9, 1 truncation; below 2^60,
+    35 rounds and 933 bytes an element and party.
     *Error*: 2^-22 and one unit in the last place.
     *Raises* LocalProtocolError if x may be 0 or negative.
     """

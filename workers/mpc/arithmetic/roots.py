@@ -23,9 +23,9 @@ def reciprocal_square_root(engine: Engine, x: Secret, *, fraction: int) -> Proto
     """Return 1 / sqrt(x) with ``fraction`` bits, for x >= 1 unit in its last place; 0 for 0.
 
     *Cost*: :func:`highest_bit`, 1 product, 4 Newton steps of 3 truncated products, 1 truncated
-    product.
-    *Error*: 2^-24 of the result and one unit in the last place.
-    *See* [CS10]; [LC21] on roots of shared numbers.
+    product; below 2^60 and for 3 parts, 58 rounds and 983 bytes an element and party.
+    *Error*: 2^-24 of the result and two units in the last place.
+    *See* [CS10] on Newton's method on shares.
     """
     with engine.step("reciprocal square root"):
         found, place = yield from _highest_bit(engine, x)
@@ -39,8 +39,8 @@ def reciprocal_square_root(engine: Engine, x: Secret, *, fraction: int) -> Proto
 def square_root(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]:
     """Return sqrt(x) with ``fraction`` bits, for x >= 0.
 
-    *Cost*: as :func:`reciprocal_square_root`, and 1 truncated product.
-    *Error*: 2^-24 of the result and one unit in the last place.
+    *Cost*: as :func:`reciprocal_square_root`, and 1 truncated product: 61 rounds.
+    *Error*: 2^-24 of the result and two units in the last place.
     """
     with engine.step("square root"):
         found, place = yield from _highest_bit(engine, x)
@@ -91,7 +91,7 @@ def _assembled(
     """Return root * halves / 2^drop, read with ``fraction`` bits."""
     if drop <= 0:
         halves, drop = halves * (1 << -drop), 0
-    # Where x is 0, halves is 0; elsewhere the root is below 2.
-    declared = Range(0, (2 << MANTISSA_BITS) * halves.range.high)
+    # Where x is 0, halves is 0; elsewhere the root is 2 at most, and its last places.
+    declared = Range(0, ((2 << MANTISSA_BITS) + 64) * halves.range.high)
     product = yield from engine.multiply(root, halves, shift=drop, declared=declared)
     return product.scaled(fraction)

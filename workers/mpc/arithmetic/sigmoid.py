@@ -24,7 +24,7 @@ def sigmoid(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]:
     """Return 1 / (1 + e^-x) with ``fraction`` <= 24 bits, for any x.
 
     *Cost*: 1 comparison, the exponential of -|x|, 3 Newton steps of 2 truncated products, 2
-    selections.
+    selections: with 16 fractional bits, 70 rounds and 378 bytes an element and party.
     *Error*: 2^-20 and two units in the last place, everywhere.
     """
     with engine.step("sigmoid"):
@@ -48,8 +48,8 @@ def sigmoid(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]:
 def sigmoid_cubic(engine: Engine, x: Secret) -> Protocol[Secret]:
     """Return 0.5 + 0.15012 x - 0.001593 x^3, with x's fraction; |x| at most about 8.
 
-    *Cost*: 2 truncated products and 1 truncation.
-    *Error*: 4 units in the last place of the polynomial; 0.12 of the sigmoid on [-8, 8].
+    *Cost*: 2 truncated products and 1 truncation: 8 rounds, 31 bytes an element and party.
+    *Error*: 40 units in the last place of the polynomial; 0.12 of the sigmoid on [-8, 8].
     *See* [KSK+18].
     """
     with engine.step("cubic sigmoid"):

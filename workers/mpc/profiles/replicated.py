@@ -64,17 +64,30 @@ class Replicated(Engine):
         self, party: Party, compute: Sequence[PartyId], keys: tuple[Randomness, Randomness] | None
     ) -> None:
         super().__init__(party, compute)
+        self._keys = keys
         if self.computes:
-            assert keys is not None
-            self.own_key, self.next_key = keys
             self.next = self.compute[(self.index + 1) % 3]
             self.previous = self.compute[(self.index + 2) % 3]
 
     def kill(self) -> None:
         """Make every later call fail, and forget the keys."""
         super().kill()
-        self.__dict__.pop("own_key", None)
-        self.__dict__.pop("next_key", None)
+        self._keys = None
+
+    @property
+    def own_key(self) -> Randomness:
+        """The keystream k_i that this party shares with the previous one."""
+        return self._key(0)
+
+    @property
+    def next_key(self) -> Randomness:
+        """The keystream k_{i+1} that this party shares with the next one."""
+        return self._key(1)
+
+    def _key(self, which: int) -> Randomness:
+        self.check_alive()
+        assert self._keys is not None  # start() draws them for whoever computes
+        return self._keys[which]
 
     # Local.
 
