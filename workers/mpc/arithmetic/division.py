@@ -65,7 +65,7 @@ def divide(
 def reciprocal(engine: Engine, b: Secret, *, fraction: int) -> Protocol[Secret]:
     """Return 1 / b with ``fraction`` bits, for b >= 1 (an integer or fixed point); 0 for 0.
 
-    *Cost*: as :func:`divide`; for integers below 2^20, 43 rounds and 414 bytes an element and party.
+    *Cost*: as :func:`divide`; for integers below 2^20, 43 rounds, 414 bytes an element and party.
     *Error*, *Raises*: as :func:`divide`.
     """
     one = engine.constant(1 << b.fraction, b.ring, b.fraction).broadcast_to(b.shape)
