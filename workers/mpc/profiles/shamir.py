@@ -57,7 +57,7 @@ class Shamir(Engine):
     ) -> None:
         super().__init__(party, compute)
         n = len(self.compute)
-        if not 1 <= threshold < (n + 1) / 2:
+        if not 1 <= threshold <= (n - 1) // 2:
             raise LocalProtocolError(
                 f"a threshold is 1 to {(n - 1) // 2} with {n} parties, because products need "
                 f"2 t + 1 of them; got {threshold}"
