@@ -123,6 +123,8 @@ def _add_stewardship(verbs: Verbs) -> None:
     consent.add_argument("--comment", default="", help="said to everyone concerned")
     consent.add_argument("--yes", action="store_true", help="do not ask")
     _add(verbs, "budget", commands.budget, "print what each data set may spend and has spent")
+    made = _add(verbs, "preprocessed", commands.preprocessed, "list what was computed ahead")
+    made.add_argument("--discard", metavar="BATCH", help="forget a batch, for good")
     journal = _add(verbs, "journal", commands.journal, "print what has happened at this site")
     journal.add_argument("--run", default="", help="of one run only")
     journal.add_argument("--last", type=int, default=50, help="how many entries (default: 50)")

@@ -19,6 +19,7 @@ from governance.roster import digest_of_fingerprint
 from governance.roster import fingerprint as spaced
 from governance.statements.envelope import Envelope
 from workers.party import data_sets, doctor, enrolment, ledger, relay, stewardship, trust
+from workers.party import preprocessed as batch_store
 from workers.party.agent import Agent
 from workers.party.celery import HOME_VARIABLE, create_app, queue_of
 from workers.party.documents import read_document, write_document
@@ -148,6 +149,24 @@ def budget(options: argparse.Namespace) -> None:
             amounts = (found.cap, found.committed, found.reserved, found.left)
             shown = "".join(f" {render.in_epsilon(amount):>12f}" for amount in amounts)
             _say(f"{found.data_set:20}{shown}")
+
+
+def preprocessed(options: argparse.Namespace) -> None:
+    """Print the batches of preprocessed material, or discard one of them."""
+    home = _home(options)
+    if options.discard is not None:
+        batch_store.discard(home, options.discard)
+        _note(home, "discarded preprocessed material")
+        _say(f"Batch {options.discard} is discarded; its peers cannot use their parts either.")
+        return
+    with home.store.reading() as transaction:
+        found = batch_store.batches(transaction)
+    if not found:
+        _say("Nothing was computed ahead.")
+    for batch in found:
+        size = batch.left * batch.piece_bytes / 2**20
+        _say(f"{batch.batch}  {batch.kind}, with {', '.join(batch.peers)}")
+        _say(f"    {batch.left} of {batch.pieces} pieces left, {size:.1f} MiB")
 
 
 def journal(options: argparse.Namespace) -> None:

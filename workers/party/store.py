@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from workers.party.errors import HomeError
-from workers.party.tables import MOVES, TABLES
+from workers.party.tables import ADDITIONS, MOVES, TABLES
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_SECONDS = 20
 
 Transaction = sqlite3.Connection
@@ -78,7 +78,7 @@ class Store:
             if not self.path.exists():
                 raise HomeError(f"{self.path} is missing: run 'site-agent init'")
             held = (os.getpid(), self._connect())
-            found = held[1].execute("PRAGMA user_version").fetchone()[0]
+            found = _brought_up_to_date(held[1])
             if found != VERSION:
                 raise HomeError(f"{self.path} has version {found}; this agent writes {VERSION}")
             self._local.held = held
@@ -97,6 +97,37 @@ class Store:
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+
+def _brought_up_to_date(connection: sqlite3.Connection) -> int:
+    """Add what an older store lacks, one version after the other; return the version reached."""
+
+    def version() -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    while version() in ADDITIONS:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            before = version()  # another process may have been first
+            for statement in _statements(ADDITIONS.get(before, "")):
+                connection.execute(statement)
+            if before in ADDITIONS:
+                connection.execute(f"PRAGMA user_version = {before + 1}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    return version()
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; executescript would commit the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def record(

@@ -24,6 +24,35 @@ MOVES = (
 FINAL = ("opened", "refused", "failed")
 """States that nothing leads out of; an attempt in one of them holds no secret."""
 
+PREPROCESSED = """
+CREATE TABLE batches (
+    batch TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    peers TEXT NOT NULL,
+    pieces INTEGER NOT NULL CHECK (pieces > 0),
+    piece_bytes INTEGER NOT NULL CHECK (piece_bytes > 0),
+    key BLOB,
+    inode INTEGER NOT NULL
+);
+CREATE TRIGGER batches_are_kept BEFORE DELETE ON batches
+BEGIN SELECT RAISE(ABORT, 'a batch is discarded, not deleted'); END;
+CREATE TABLE consumed_pieces (
+    batch TEXT NOT NULL REFERENCES batches (batch),
+    piece INTEGER NOT NULL,
+    PRIMARY KEY (batch, piece)
+);
+CREATE TRIGGER pieces_are_consumed_in_order BEFORE INSERT ON consumed_pieces
+WHEN NEW.piece <> (SELECT coalesce(max(piece) + 1, 0) FROM consumed_pieces
+                   WHERE batch = NEW.batch)
+    OR NEW.piece >= (SELECT pieces FROM batches WHERE batch = NEW.batch)
+BEGIN SELECT RAISE(ABORT, 'a piece is consumed once, in order'); END;
+CREATE TRIGGER consumed_pieces_stand BEFORE UPDATE ON consumed_pieces
+BEGIN SELECT RAISE(ABORT, 'what was consumed stays consumed'); END;
+CREATE TRIGGER consumed_pieces_are_kept BEFORE DELETE ON consumed_pieces
+BEGIN SELECT RAISE(ABORT, 'what was consumed stays consumed'); END;
+"""
+"""Added in version 2 of the store."""
+
 TABLES = """
 CREATE TABLE moves (source TEXT, target TEXT, PRIMARY KEY (source, target));
 
@@ -129,3 +158,7 @@ CREATE TABLE journal (
     attempt INTEGER NOT NULL, detail TEXT NOT NULL
 );
 """
+
+TABLES += PREPROCESSED
+ADDITIONS = {1: PREPROCESSED}
+"""What a store of an older version lacks, by that version."""

@@ -118,6 +118,28 @@ def test_a_message_that_never_comes_ends_the_wait(play: Play) -> None:
     assert any(isinstance(outcome, ChannelLost) for outcome in outcomes)
 
 
+def test_a_round_that_allows_it_goes_on_without_a_party_that_left(play: Play) -> None:
+    def present(own: int, other: int) -> Callable[[BlockingChannel], Any]:
+        def part(channel: BlockingChannel) -> Any:
+            heard = []
+            for number in range(3):
+                arrived = channel.exchange(
+                    Round(
+                        send={PartyId(other): bytes([own, number])},
+                        expect={PartyId(other): 2, PartyId(2): 2},
+                        missing_allowed=1,
+                    )
+                )
+                heard.append({int(peer): bytes(message) for peer, message in arrived.items()})
+            return heard
+
+        return part
+
+    outcomes = play(present(0, 1), present(1, 0), lambda channel: None, deadline_seconds=1)
+    for other, outcome in ((1, outcomes[0]), (0, outcomes[1])):
+        assert outcome == [{other: bytes([other, number])} for number in range(3)]
+
+
 def test_a_secure_sum_comes_out_right(play: Play) -> None:
     inputs = [np.array([party, 10 * party, -party], dtype=np.int64) for party in range(3)]
 

@@ -29,8 +29,9 @@ class TriplePool:
     *Security*: that of :mod:`workers.mpc.preprocessing.triples`; what was given out is forgotten.
     """
 
-    def __init__(self, transfers: Transfers) -> None:
-        self._transfers = transfers
+    def __init__(self, transfers: Transfers | None) -> None:
+        """Without transfers the pool gives out what is added to it, and makes none."""
+        self._made_by = transfers
         self._kept: dict[Ring, list[Triples]] = {}
 
     def prepare(self, demand: Demand) -> Protocol[None]:
@@ -38,11 +39,9 @@ class TriplePool:
 
         *Cost*: the bytes of :func:`multiplication_triples` of each ring, the rounds of the longest.
         """
+        source = self._transfers
         made = yield from in_parallel(
-            *(
-                multiplication_triples(self._transfers, ring, (count,))
-                for ring, count in demand.items()
-            )
+            *(multiplication_triples(source, ring, (count,)) for ring, count in demand.items())
         )
         for triples in made:
             self.add(triples)
@@ -85,11 +84,40 @@ class TriplePool:
         self._kept[ring] = [rest]
         return joined.a[:count], joined.b[:count], joined.c[:count]
 
+    @property
+    def _transfers(self) -> Transfers:
+        if self._made_by is None:
+            raise LocalProtocolError("no triples of this kind are left, and this pool makes none")
+        return self._made_by
+
     def __repr__(self) -> str:
         return "<TriplePool>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("triples are never pickled: they would be used twice")
+
+
+def to_pieces(triples: Triples, piece_elements: int) -> list[bytes]:
+    """Return vectors of triples as equal pieces, for a store; what fills no piece is left out.
+
+    A piece holds the encodings of a, b and c, one after the other: 3 ``piece_elements`` elements.
+    """
+    ring = triples.ring
+    whole = len(triples.a) // piece_elements * piece_elements
+    return [
+        b"".join(
+            bytes(ring.to_bytes(part[start : start + piece_elements]))
+            for part in (triples.a, triples.b, triples.c)
+        )
+        for start in range(0, whole, piece_elements)
+    ]
+
+
+def from_piece(ring: Ring, piece: bytes) -> Triples:
+    """Return the triples of one piece. *Raises* LocalProtocolError for another length."""
+    count = len(piece) // (3 * ring.element_bytes)
+    parts = ring.from_bytes(piece, (3, count))
+    return Triples(ring, parts[0], parts[1], parts[2])
 
 
 class CountedTriples:
