@@ -16,6 +16,7 @@ from workers.mpc.secret import Secret
 
 REST_BITS = 24
 _LOG2_E_BITS = 30
+_MARGIN = 2.0 ** (6 - REST_BITS)
 _COEFFICIENTS = chebyshev(lambda t: math.exp2((t + 1) / 2), 6)
 """2^r for r = (t + 1) / 2 in [0, 1]; 6 parts in 10^10 off."""
 
@@ -30,11 +31,14 @@ def exponential(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]
     if x can be so small that e^x is 0. With 16 fractional bits in and out and that comparison: 40
     rounds, 275 bytes an element and party.
     *Error*: 2^-20 of the result, and two units in the last place.
-    *Raises* LocalProtocolError, naming the step, if e^x may exceed 2^(36 - fraction).
+    *Raises* LocalProtocolError, naming the step, if more than 35 powers of 2 lie between the
+    largest e^x and the smallest, or 2^-(fraction + 3) if that is larger; or if x has so many
+    fractional bits that x * 2^31 leaves the ring.
     """
     with engine.step("exponential"):
         largest = math.ceil(x.range.high / 2**x.fraction / math.log(2)) + 1
         smallest = max(math.floor(x.range.low / 2**x.fraction / math.log(2)) - 1, -fraction - 3)
+        largest = max(largest, smallest + 1)
         x = yield from _not_below(engine, x, smallest)
         t = yield from _times_log2_e(engine, x)
         lifted = (t - smallest * (1 << REST_BITS)).declared(
@@ -68,7 +72,8 @@ def exponential(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]
 
 def _not_below(engine: Engine, x: Secret, smallest: int) -> Protocol[Secret]:
     """Return x, or the smallest exponent of 2 that matters where x is below it."""
-    floor = math.ceil(smallest * math.log(2) * 2**x.fraction)
+    # Above the power itself: a truncation's error must not make x * log2(e) smaller than it.
+    floor = math.ceil((smallest + _MARGIN) * math.log(2) * 2**x.fraction)
     if x.range.low >= floor:
         return x
     below = yield from comparison.less(engine, x, floor)

@@ -48,6 +48,10 @@ class HighestBit:
             Range(min(possible), max(possible)),
         )
 
+    def not_zero(self) -> Secret:
+        """Return 1 where the secret is not 0, else 0. *Cost*: none."""
+        return self.weighted([1] * self.bits)
+
 
 def highest_bit(engine: Engine, x: Secret, ring: Ring = Z64) -> Protocol[HighestBit]:
     """Return which bit of a secret that is not negative is its highest, as flags in a ring.

@@ -13,7 +13,8 @@ import numpy as np
 
 from workers.mpc.arithmetic import bits, comparison
 from workers.mpc.arithmetic.prefix import prefix_sum
-from workers.mpc.engine import Capability, Engine
+from workers.mpc.engine import Engine
+from workers.mpc.models import Capability
 from workers.mpc.protocol import Protocol
 from workers.mpc.ranges import Range
 from workers.mpc.secret import Secret, concatenate

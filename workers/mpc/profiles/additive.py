@@ -14,17 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.mpc.arithmetic import bits, truncation
-from workers.mpc.engine import (
-    Capability,
-    Engine,
-    Model,
-    bits_range,
-    check_input,
-    check_same_ring,
-    output_elements,
-)
+from workers.mpc.checks import bits_range, check_input, check_same_ring, output_elements
+from workers.mpc.engine import Engine
 from workers.mpc.errors import LocalProtocolError
 from workers.mpc.forms import ELEMENTWISE, Form
+from workers.mpc.models import Capability, Model
 from workers.mpc.protocol import Buffer, Party, PartyId, Protocol, Round
 from workers.mpc.randomness import SEED_BYTES, Randomness
 from workers.mpc.ranges import Range

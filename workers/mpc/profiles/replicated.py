@@ -15,17 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from workers.mpc.engine import (
-    Capability,
-    Engine,
-    Model,
-    bits_range,
-    check_input,
-    check_same_ring,
-    output_elements,
-)
+from workers.mpc.checks import bits_range, check_input, check_same_ring, output_elements
+from workers.mpc.engine import Engine
 from workers.mpc.errors import RemoteProtocolError
 from workers.mpc.forms import ELEMENTWISE, Form
+from workers.mpc.models import Capability, Model
 from workers.mpc.profiles import one_wrap, shuffling
 from workers.mpc.protocol import Party, PartyId, Protocol, Round
 from workers.mpc.randomness import SEED_BYTES, Randomness

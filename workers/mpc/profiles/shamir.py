@@ -15,16 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from workers.mpc.engine import (
-    Capability,
-    Engine,
-    Model,
-    check_input,
-    check_same_ring,
-    output_elements,
-)
+from workers.mpc.checks import check_input, check_same_ring, output_elements
+from workers.mpc.engine import Engine
 from workers.mpc.errors import LocalProtocolError, RemoteProtocolError
 from workers.mpc.forms import Form
+from workers.mpc.models import Capability, Model
 from workers.mpc.protocol import Buffer, Party, PartyId, Protocol, Round
 from workers.mpc.ranges import Range
 from workers.mpc.rings.base import Elements, Ring, Shape

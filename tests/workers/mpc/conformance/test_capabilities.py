@@ -7,8 +7,9 @@ import pytest
 
 from tests.workers.mpc.parties import MODELS, SETUPS, Session, Setup, run
 from workers.mpc.arithmetic import bits, comparison, sorting
-from workers.mpc.engine import Capability, Engine
+from workers.mpc.engine import Engine
 from workers.mpc.errors import LocalProtocolError, RemoteProtocolError
+from workers.mpc.models import Capability
 from workers.mpc.protocol import PartyId, Protocol
 from workers.mpc.ranges import Range
 from workers.mpc.rings.base import Ring

@@ -14,8 +14,9 @@ import pytest
 from tests.workers.mpc.parties import Setup, engines, run
 from workers.mpc.arithmetic import comparison
 from workers.mpc.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from workers.mpc.profiles import malicious, replicated
-from workers.mpc.profiles.malicious import Malicious, bucket_size
+from workers.mpc.profiles import malicious, replicated, sacrifice
+from workers.mpc.profiles.malicious import Malicious
+from workers.mpc.profiles.sacrifice import bucket_size
 from workers.mpc.protocol import Message, PartyId, Protocol, Round, check_arrived
 from workers.mpc.randomness import Randomness
 from workers.mpc.ranges import Range
@@ -237,7 +238,7 @@ def test_with_too_small_buckets_cheating_succeeds_as_often_as_predicted(
 ) -> None:
     """The sweep is known to find what there is to find: with B = 1, one gate, one opened triple,
     a cheater who spoils the gate and one of two triples alike wins in half of all runs."""
-    monkeypatch.setattr(malicious, "bucket_size", lambda gates: 1)
+    monkeypatch.setattr(sacrifice, "bucket_size", lambda gates: 1)
     won = 0
     for seed in range(100):
 
