@@ -27,15 +27,14 @@ def divide(
     """Return a / b with ``fraction`` bits, for b >= 0; where b is 0 the result is 0.
 
     ``quotient`` bounds a / b, rounded away from 0 to integers: it is what keeps a times b's power
-    of two in the ring. a and b have equal fractions; where b is 0, so must a be, or its quotient
-    is 0 all the same.
+    of two in the ring. a and b have equal fractions.
 
     *Cost*: :func:`highest_bit` of b, then 2 products (the mantissa and a's), 3 Newton steps of 2
     truncated products each, 1 truncated product. Where quotient * b has more than 32 bits, that
     last product is made of two halves: 4 rounds more.
-    *Error*: 2^-25 of the quotient and one truncation's, however large b is.
-    *Raises* LocalProtocolError, naming the step, if b may be negative or quotient * b * 2^2 leaves
-    the range of a truncation.
+    *Error*: 2^-25 of the quotient, however large b is, and one truncation's.
+    *Raises* LocalProtocolError, naming the step, if b may be negative, or if quotient * b or the
+    quotient with its fraction leaves no room in the ring.
     *See* [CS10] for Newton's method on shares.
     """
     if a.fraction != b.fraction:
@@ -49,16 +48,17 @@ def divide(
         scaled = yield from engine.multiply(a, power, declared=Range.symmetric(bound << found.bits))
         have = found.bits + MANTISSA_BITS
         surplus = max(0, have + bound.bit_length() + 1 - _PRODUCT_BITS)
-        scaled = scaled.scaled(0)
-        if surplus:
-            product = yield from _product_of_halves(engine, scaled, inverse, surplus)
-        else:
-            product = yield from engine.multiply(scaled, inverse)
         kept = have - surplus
+        drop = max(0, kept - fraction)
         # The two mantissas' product is 1 but for last places.
-        product = product.declared(Range.symmetric(bound << (kept + 1)))
-        if kept > fraction:
-            product = yield from engine.truncate(product, kept - fraction)
+        near = Range.symmetric(bound << (kept + 1))
+        x, y = scaled.scaled(0), inverse.scaled(0)
+        if surplus:
+            product = yield from _product_of_halves(engine, x, y, surplus)
+            product = product.declared(near)
+            product = (yield from engine.truncate(product, drop)) if drop else product
+        else:
+            product = yield from engine.multiply(x, y, shift=drop, declared=near)
         product = product * (1 << max(0, fraction - kept))
         slack = 2 + len(engine.compute) + ((bound << fraction) >> 24)
         low, high = quotient.low << fraction, quotient.high << fraction
@@ -74,7 +74,7 @@ def _product_of_halves(engine: Engine, x: Secret, y: Secret, shift: int) -> Prot
     high = yield from engine.truncate(x, shift)
     high = high.scaled(0)
     low = (x - high * (1 << shift)).declared(Range.symmetric(len(engine.compute) << shift))
-    products = yield from engine.multiply(stack([high, low]), y.scaled(0))
+    products = yield from engine.multiply(stack([high, low]), y)
     rest = yield from engine.truncate(products[1].declared(low.range * y.range), shift)
     return products[0].declared(high.range * y.range) + rest.scaled(0)
 
