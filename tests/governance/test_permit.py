@@ -147,5 +147,17 @@ def test_commitments_bind_manifest_party_salt_and_share():
         output_commitment(**{**given, "salt": salt[:16]})
 
 
+def test_a_commitment_copied_from_another_party_cannot_be_opened():
+    """P9: whoever certifies another's commitment as its own has nothing that opens it."""
+    digest = hashlib.sha256(b"manifest").hexdigest()
+    salt, share = bytes(range(32)), b"a share of the output"
+    first = output_commitment(manifest_digest=digest, party=0, salt=salt, share=share)
+    copied = output_commitment(manifest_digest=digest, party=1, salt=salt, share=share)
+    replayed = output_commitment(
+        manifest_digest=hashlib.sha256(b"another").hexdigest(), party=0, salt=salt, share=share
+    )
+    assert len({first, copied, replayed}) == 3
+
+
 def test_the_permit_says_when_it_was_given():
     assert OpeningPermit.parse(PERMIT).issued_at == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
