@@ -32,7 +32,8 @@ def divide(
     *Cost*: :func:`highest_bit` of b, then 2 products (the mantissa and a's), 3 Newton steps of 2
     truncated products each, 1 truncated product. Where quotient * b has more than 32 bits, that
     last product is made of two halves: 4 rounds more.
-    *Error*: 2^-25 of the quotient, however large b is, and one truncation's.
+    *Error*: 2^-25 of the quotient, however large b is, and one truncation's (two where the product
+    is made of halves).
     *Raises* LocalProtocolError, naming the step, if b may be negative, or if quotient * b or the
     quotient with its fraction leaves no room in the ring.
     *See* [CS10] for Newton's method on shares.

@@ -22,7 +22,7 @@ def logarithm(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]:
 
     *Cost*: :func:`highest_bit`, 1 product, 1 polynomial of degree 9, 1 truncation; below 2^60,
     35 rounds and 933 bytes an element and party.
-    *Error*: 2^-22 and one unit in the last place.
+    *Error*: 2^-22 and one truncation's: one unit in the last place, two with three additive parts.
     *Raises* LocalProtocolError if x may be 0 or negative.
     """
     with engine.step("logarithm"):

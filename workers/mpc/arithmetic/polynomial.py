@@ -20,7 +20,7 @@ def evaluate(engine: Engine, t: Secret, coefficients: Sequence[float]) -> Protoc
     *Units*: fixed point, the fraction of t, at most 29 bits.
     *Cost*: for degree d, ceil(log2 d) truncated products one after the other, d - 1 in all; then
     one truncation.
-    *Error*: at most (2 + sum of (i - 1) |c_i| for i > 1) units in the last place, and what the
+    *Error*: at most (2 + sum of (i - 1) |c_i| for i > 1) times one truncation's, and what the
     rounding of the coefficients to 30 bits does: d 2^-31.
     """
     degree = len(coefficients) - 1

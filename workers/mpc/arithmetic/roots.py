@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from workers.mpc.arithmetic.normalisation import HighestBit, highest_bit, mantissa
 from workers.mpc.engine import Engine
-from workers.mpc.errors import LocalProtocolError
 from workers.mpc.protocol import Protocol
 from workers.mpc.ranges import Range
 from workers.mpc.secret import Secret
@@ -28,6 +27,7 @@ def reciprocal_square_root(engine: Engine, x: Secret, *, fraction: int) -> Proto
     *See* [CS10] on Newton's method on shares.
     """
     with engine.step("reciprocal square root"):
+        x = _even_fraction(x)
         found, place = yield from _highest_bit(engine, x)
         _, root = yield from _mantissa_root(engine, x, found, place)
         # sqrt(power) weighs 2^(shift / 2); 1 / sqrt(x) = root * that * 2^((f - place) / 2).
@@ -43,6 +43,7 @@ def square_root(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]
     *Error*: 2^-24 of the result and two units in the last place.
     """
     with engine.step("square root"):
+        x = _even_fraction(x)
         found, place = yield from _highest_bit(engine, x)
         m, root = yield from _mantissa_root(engine, x, found, place)
         of_mantissa = yield from engine.multiply(m, root, shift=MANTISSA_BITS)
@@ -53,10 +54,13 @@ def square_root(engine: Engine, x: Secret, *, fraction: int) -> Protocol[Secret]
 
 
 def _highest_bit(engine: Engine, x: Secret) -> Protocol[tuple[HighestBit, int]]:
-    if x.fraction % 2:
-        raise LocalProtocolError(f"{engine.where}a root takes an even number of fractional bits")
     found = yield from highest_bit(engine, x)
     return found, found.bits + found.bits % 2
+
+
+def _even_fraction(x: Secret) -> Secret:
+    """Return x with an even number of fractional bits, whose root is a whole power of 2."""
+    return (x * 2).scaled(x.fraction + 1) if x.fraction % 2 else x
 
 
 def _even(place: int, position: int) -> int:

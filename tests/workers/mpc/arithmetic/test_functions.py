@@ -33,6 +33,7 @@ from workers.mpc.ranges import Range
 from workers.mpc.secret import Secret
 
 POINTS = 100_000
+REPLICATED = Setup("replicated", 3, (0, 1, 2))
 ADDITIVE = Setup("additive", 3, (0, 1, 2))
 MALICIOUS = Setup("malicious", 3, (0, 1, 2))
 
@@ -71,11 +72,31 @@ def _units(fraction: int) -> float:
     return 2.0**-fraction
 
 
+def _inverse_or_zero(v: np.ndarray) -> np.ndarray:
+    inverse: np.ndarray = np.divide(1, v, out=np.zeros_like(v), where=v != 0)
+    return inverse
+
+
 FUNCTIONS = [
     Function(
         "reciprocal", Range(1, 2**20), 0,
         lambda e, x: division.reciprocal(e, x, fraction=40),
         lambda v: 1 / v, lambda y: y * 2**-25 + _units(40), 43, 1242, True,
+    ),
+    Function(
+        "reciprocal_of_large", Range(0, 2**40), 0,
+        lambda e, x: division.reciprocal(e, x, fraction=56),
+        _inverse_or_zero, lambda y: y * 2**-25 + 2 * _units(56), 51, 2221, True,
+    ),
+    Function(
+        "reciprocal_of_fixed_point", Range(0, 2**30), 16,
+        lambda e, x: division.reciprocal(e, x, fraction=28),
+        _inverse_or_zero, lambda y: y * 2**-25 + 2 * _units(28), 49, 1625, True,
+    ),
+    Function(
+        "square_root_of_odd_fraction", Range(0, 2**31), 15,
+        lambda e, x: roots.square_root(e, x, fraction=20),
+        np.sqrt, lambda y: y * 2**-24 + 2 * _units(20), 61, 2061, True,
     ),
     Function(
         "square_root", Range(0, 2**60), 0,
@@ -91,6 +112,11 @@ FUNCTIONS = [
         "exponential", Range(-30 << 16, 10 << 16), 16,
         lambda e, x: exponential.exponential(e, x, fraction=16),
         np.exp, lambda y: y * 2**-20 + 2 * _units(16), 40, 825,
+    ),
+    Function(
+        "exponential_below_every_place", Range(-200 << 16, -100 << 16), 16,
+        lambda e, x: exponential.exponential(e, x, fraction=16),
+        np.exp, lambda y: y * 2**-20 + 2 * _units(16), 34, 461,
     ),
     Function(
         "logarithm", Range(1, 2**60), 16,
@@ -110,7 +136,17 @@ FUNCTIONS = [
     Function(
         "divide_by_public", Range.symmetric(2**40), 20,
         lambda e, x: division.divide_by_public(e, x, 10_000),
-        lambda v: v / 10_000, lambda y: 2 * _units(20) + np.abs(y) * 2**-19, 2, 32,
+        lambda v: v / 10_000, lambda y: _units(20) + np.abs(y) * 2**-31, 4, 40,
+    ),
+    Function(
+        "divide_small_by_public", Range.symmetric(2**29), 20,
+        lambda e, x: division.divide_by_public(e, x, 10_000),
+        lambda v: v / 10_000, lambda y: _units(20) + np.abs(y) * 2**-31, 2, 32,
+    ),
+    Function(
+        "divide_large_by_public", Range.symmetric(2**58), 20,
+        lambda e, x: division.divide_by_public(e, x, 10_000),
+        lambda v: v / 10_000, lambda y: _units(20) + np.abs(y) * 2**-31, 30, 168,
     ),
     Function(
         "polynomial", Range.symmetric(1 << 28), 28,
@@ -203,6 +239,55 @@ def test_quotients_are_relative_and_nothing_by_nothing_is_nothing(pairs: list[An
         assert off <= exact / 2**25 + Fraction(1, 2**30)
 
 
+@pytest.mark.parametrize("setup", [REPLICATED, ADDITIVE], ids=str)
+@pytest.mark.parametrize("fraction", [16, 24, 27])
+def test_exponentials_at_the_power_that_counts_as_nothing(setup: Setup, fraction: int) -> None:
+    """A truncation's error there must not carry x below that power: it would wrap to a large one.
+
+    Only a wide range shows it, and only an x of so fine places that some lie within the error.
+    """
+    lowest = round(-19 * np.log(2) * 2**fraction)
+    points = np.arange(lowest - 2_000, lowest + 2_000)
+
+    def program(engine: Engine) -> Protocol[Any]:
+        own = points if engine.party.id == 0 else None
+        domain = Range(-30 << fraction, 1 << fraction)
+        [x] = yield from engine.input_from(
+            [PartyId(0)], own, points.shape, domain, fraction=fraction
+        )
+        result = yield from exponential.exponential(engine, x, fraction=16)
+        return (yield from engine.open(result))
+
+    opened = run(program, setup.start, setup.n).results[0]
+    assert np.abs(opened).max() <= 2, "e^x is an eighth of the last place"
+
+
+@pytest.mark.parametrize("setup", [REPLICATED, ADDITIVE, MALICIOUS], ids=str)
+def test_quotients_far_below_their_bound_keep_their_digits(setup: Setup) -> None:
+    """Divisors from 1 to 2^40, dividends of both signs, and 0 / 0 and 1 / 0 among them."""
+    b = np.array([10**k for k in range(13)] + [0, 0, 2**40, 7874])
+    a = np.array([1, -1] * 6 + [1, 0, 1, -3 * 2**40, 7873])
+
+    def program(engine: Engine) -> Protocol[Any]:
+        own = {0: a, 1: b}.get(engine.party.id)
+        [x] = yield from engine.input_from(
+            [PartyId(0)], own if engine.party.id == 0 else None, a.shape, Range.symmetric(2**42)
+        )
+        [y] = yield from engine.input_from(
+            [PartyId(1)], own if engine.party.id == 1 else None, b.shape, Range(0, 2**40)
+        )
+        quotient = yield from division.divide(
+            engine, x, y, fraction=54, quotient=Range.symmetric(4)
+        )
+        return (yield from engine.open(quotient))
+
+    results = run(program, setup.start, setup.n).results[0]
+    for result, numerator, denominator in zip(results, a, b, strict=True):
+        exact = Fraction(int(numerator), int(denominator)) if denominator else Fraction(0)
+        off = abs(Fraction(int(result), 2**54) - exact)
+        assert off <= abs(exact) / 2**25 + Fraction(4, 2**54), f"{numerator} / {denominator}"
+
+
 def test_what_cannot_be_computed_is_refused_with_its_step() -> None:
     def refusing(compute: Any, domain: Range) -> str:
         def program(engine: Engine) -> Protocol[Any]:
@@ -224,6 +309,8 @@ def test_what_cannot_be_computed_is_refused_with_its_step() -> None:
     huge = lambda e, x: exponential.exponential(e, x, fraction=16)  # noqa: E731
     assert "in step exponential" in refusing(huge, Range(0, 100))
     assert "1 or more" in refusing(lambda e, x: division.divide_by_public(e, x, 0), negative)
+    by_ten = lambda e, x: division.divide_by_public(e, x, 10)  # noqa: E731
+    assert "leaves no room" in refusing(by_ten, Range(0, 2**61))
     assert "an index in" in refusing(lambda e, x: lookup.lookup(e, [1, 2], x), Range(0, 2))
 
 
