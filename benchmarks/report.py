@@ -52,7 +52,7 @@ inputs loaded before the clock starts, medians of {results["runs"]} runs after o
 lasts until its slowest party is done, and its result is compared with plaintext. Only ratios
 within this run are results; machines differ and drift.
 
-| | workload | profile | s | goal | MPyC s | ratio | bar | limit s | gap | MB sent | rounds | peak MB |
+| | workload | profile | s | goal | MPyC s | ratio | bar | limit s | gap | MB | rounds | peak MB |
 |---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 {table}
 
