@@ -89,7 +89,7 @@ def select_by_integer(
 ) -> Protocol[Secret]:
     """Return ``chosen`` where the integer flag is 1, ``otherwise`` where it is 0.
 
-    *Cost*: 1 multiplication.
+    *Cost*: 1 multiplication: 1 round, 8 bytes an element and party.
     """
     difference = chosen - otherwise
     product = yield from engine.multiply(flag, difference)

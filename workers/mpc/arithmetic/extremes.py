@@ -14,13 +14,17 @@ from workers.mpc.secret import Secret, concatenate
 
 
 def minimum(engine: Engine, x: Secret, y: Secret) -> Protocol[Secret]:
-    """Return the smaller of two secrets, element by element. *Cost*: 1 comparison, 1 selection."""
+    """Return the smaller of two secrets, element by element.
+
+    *Cost*: 1 comparison, 1 selection: at 32 bits and 3 parts 10 rounds, 38 bytes an element and
+    party.
+    """
     smaller = yield from comparison.less(engine, x, y)
     return (yield from comparison.select(engine, smaller, x, y))
 
 
 def maximum(engine: Engine, x: Secret, y: Secret) -> Protocol[Secret]:
-    """Return the larger of two secrets, element by element. *Cost*: 1 comparison, 1 selection."""
+    """Return the larger of two secrets, element by element. *Cost*: :func:`minimum`."""
     smaller = yield from comparison.less(engine, x, y)
     return (yield from comparison.select(engine, smaller, y, x))
 
@@ -28,7 +32,8 @@ def maximum(engine: Engine, x: Secret, y: Secret) -> Protocol[Secret]:
 def smallest(engine: Engine, x: Secret) -> Protocol[Secret]:
     """Return the smallest element along the first axis.
 
-    *Cost*: ceil(log2 n) comparisons and selections one after the other, n - 1 in all.
+    *Cost*: ceil(log2 n) comparisons and selections one after the other, n - 1 in all: 10 rounds for
+    each doubling at 32 bits, 38 bytes an element and party.
     """
     return (yield from _tournament(engine, x, minimum))
 
@@ -43,7 +48,8 @@ def argmin(engine: Engine, x: Secret) -> Protocol[tuple[Secret, Secret]]:
 
     Of equal elements, the first counts.
 
-    *Cost*: ceil(log2 n) comparisons and selections of two one after the other, n - 1 in all.
+    *Cost*: ceil(log2 n) comparisons and selections of two one after the other, n - 1 in all: 10
+    rounds for each doubling at 32 bits, 46 bytes an element and party.
     """
     _check_not_empty(engine, x)
     numbers = np.arange(x.shape[0]).reshape(-1, *(1,) * (len(x.shape) - 1))

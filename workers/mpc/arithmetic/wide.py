@@ -51,7 +51,7 @@ def narrow(x: Secret) -> Secret:
 def is_negative(engine: Engine, x: Secret) -> Protocol[Secret]:
     """Return the bit x < 0 of a secret of Z/2^128.
 
-    *Cost*: for 3 parts, 9 rounds; 70 bytes an element sent by each party.
+    *Cost*: for 3 parts, 9 rounds; 73 bytes an element sent by each party.
     """
     low_left, low_right, high_left, high_right = yield from _two_summands(engine, x)
     # The high words without their top bit: a propagating bit takes the place that is left.

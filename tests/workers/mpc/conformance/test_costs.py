@@ -7,10 +7,20 @@ import numpy as np
 import pytest
 
 from tests.workers.mpc.parties import SETUPS, Setup, run
-from workers.mpc.arithmetic import bits, comparison, sorting, wide
+from workers.mpc.arithmetic import (
+    bits,
+    comparison,
+    division,
+    extremes,
+    lookup,
+    prefix,
+    sorting,
+    wide,
+)
 from workers.mpc.engine import Engine
 from workers.mpc.protocol import PartyId, Protocol
 from workers.mpc.ranges import Range
+from workers.mpc.rings.wide import Z128
 from workers.mpc.secret import Secret
 
 SIZE = 120
@@ -83,6 +93,29 @@ def test_products_dots_and_openings(setup: Setup) -> None:
     assert each == pytest.approx(one + extra)
 
 
+def _looked_up(engine: Engine, x: Secret, y: Secret) -> Any:
+    return lookup.lookup(engine, list(range(0, 2**16, 2**10)), x.declared(Range(0, 63)))
+
+
+def _running_product(engine: Engine, x: Secret, y: Secret) -> Any:
+    return prefix.prefix_product(engine, x.scaled(20).reshape(8, -1))
+
+
+def _as_wide(engine: Engine, x: Secret) -> Secret:
+    """Take the same bytes as 128-bit numbers, for what a product there costs."""
+    return engine.constant(np.zeros(SIZE, dtype=np.int64), Z128).declared(Range(0, 0))
+
+
+def _wide_product(engine: Engine, x: Secret, y: Secret) -> Any:
+    return engine.multiply(_as_wide(engine, x), _as_wide(engine, y))
+
+
+def _wide_sign(engine: Engine, x: Secret, y: Secret) -> Any:
+    wide_range = Range.symmetric(2**100)
+    zero = _as_wide(engine, x)
+    return wide.is_negative(engine, Secret(engine, zero.parts, Z128, wide_range))
+
+
 # (rounds, bytes an element of the three parties together), before any verification
 STATED = {
     ("truncate by 16", "replicated"): (2, 14),
@@ -105,6 +138,20 @@ STATED = {
     ("bit to integer", "additive"): (2, 192),
     ("truncate by 16", "additive"): (8, 492),
 }
+STATED |= {
+    ("at_most, 32 bits", "replicated"): (7, 57),
+    ("equal, 16 bits", "replicated"): (5, 18),
+    ("equal, 8 bits", "replicated"): (4, 12),
+    ("select", "replicated"): (1, 24),
+    ("maximum, 32 bits", "replicated"): (10, 113),
+    ("largest of 8, 32 bits", "replicated"): (30, 98.875),
+    ("argmax of 8, 32 bits", "replicated"): (30, 119.875),
+    ("lookup in 64 entries of 16 bits", "replicated"): (12, 722),
+    ("prefix product of 8", "replicated"): (9, 76.5),
+    ("multiply in 128 bits", "replicated"): (1, 48),
+    ("is_negative, 128 bits", "replicated"): (9, 219),
+    ("divide by public", "replicated"): (2, 32),
+}
 OPERATIONS: dict[str, tuple[Any, int]] = {
     "truncate by 16": (lambda e, x, y: e.truncate(x, 16), 2**40),
     "truncate by 20": (lambda e, x, y: e.truncate(x, 20), 2**40),
@@ -118,6 +165,18 @@ OPERATIONS: dict[str, tuple[Any, int]] = {
     "decompose 32 bits": (lambda e, x, y: bits.bit_decomposition(e, x), 2**30),
     "widen": (lambda e, x, y: wide.widen(e, x), 2**40),
     "shuffle": (lambda e, x, y: e.shuffle([x]), 2**40),
+    "at_most, 32 bits": (lambda e, x, y: comparison.at_most(e, x, y), 2**29),
+    "equal, 16 bits": (lambda e, x, y: comparison.equal(e, x, y), 2**13),
+    "equal, 8 bits": (lambda e, x, y: comparison.equal(e, x, y), 60),
+    "select": (lambda e, x, y: comparison.select_by_integer(e, x, y, x), 2**20),
+    "maximum, 32 bits": (lambda e, x, y: extremes.maximum(e, x, y), 2**29),
+    "largest of 8, 32 bits": (lambda e, x, y: extremes.largest(e, x.reshape(8, -1)), 2**29),
+    "argmax of 8, 32 bits": (lambda e, x, y: extremes.argmax(e, x.reshape(8, -1)), 2**29),
+    "lookup in 64 entries of 16 bits": (_looked_up, 63),
+    "prefix product of 8": (_running_product, 2**20),
+    "multiply in 128 bits": (_wide_product, 2**40),
+    "is_negative, 128 bits": (_wide_sign, 2**40),
+    "divide by public": (lambda e, x, y: division.divide_by_public(e, x, 1000), 2**20),
 }
 
 
