@@ -47,7 +47,8 @@ class LyingPortal:
         await self.connected.put(socket)
         async for frame in socket:
             assert isinstance(frame, str)
-            if parse_message(frame, sender=Sender.AGENT)["type"] != "heartbeat":
+            # Reports of progress come when they come, even behind what they report.
+            if parse_message(frame, sender=Sender.AGENT)["type"] not in ("heartbeat", "progress"):
                 await self.frames.put(frame)
 
     async def say(self, message: Message) -> None:
@@ -56,7 +57,7 @@ class LyingPortal:
         await self.socket.send(format_message(message, sender=Sender.PORTAL))
 
     async def hear_frame(self) -> str:
-        """Return the next frame of the agent, heartbeats left out."""
+        """Return the next frame of the agent, heartbeats and progress left out."""
         return await asyncio.wait_for(self.frames.get(), PATIENCE_SECONDS)
 
     async def hear(self) -> Message:
@@ -69,9 +70,8 @@ class LyingPortal:
         return await self.hear()
 
     async def hear_type(self, kind: str) -> Message:
-        """Return the next message of one type, skipping progress."""
-        while (message := await self.hear())["type"] == "progress" != kind:
-            continue
+        """Return the next message, which must be of one type."""
+        message = await self.hear()
         assert message["type"] == kind, message
         return message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from workers.mpc.arithmetic import bits
 from workers.mpc.engine import Engine
@@ -38,19 +39,34 @@ def one_hot(engine: Engine, index: Secret, length: int) -> Protocol[Secret]:
 def lookup(engine: Engine, table: Sequence[int], index: Secret) -> Protocol[Secret]:
     """Return the entry of a public table of integers at every secret index, in Z/2^64.
 
+    *Cost*: :func:`one_hot`, then :func:`select_from_table`. In 64 entries of 16 bits with 3 parts:
+    12 rounds, 241 bytes an element and party.
+    *Raises*: as both, before anything is sent.
+    """
+    _lifted(engine, table)
+    rows = yield from one_hot(engine, index, len(table))
+    return (yield from select_from_table(engine, table, rows))
+
+
+def select_from_table(engine: Engine, table: Sequence[int], rows: Secret) -> Protocol[Secret]:
+    """Return the entry of a public table whose bit is 1, in Z/2^64.
+
     The entries are selected as words of bits, which is local, and only the bits that the table
     has are made integers.
 
-    *Cost*: :func:`one_hot`; the conversion of as many bits as the largest entry has. In 64 entries
-    of 16 bits with 3 parts: 12 rounds, 241 bytes an element and party.
-    *Raises*: as :func:`one_hot`.
+    *Shapes*: rows (length, *s), of which one is 1 at every place, to s.
+    *Cost*: the conversion of as many bits as the table's largest difference has.
+    *Raises* LocalProtocolError if the table has another length or spans more than Z/2^64 holds.
     """
-    entries = np.array(table, dtype=np.int64)
-    lowest, highest = int(entries.min()), int(entries.max())
-    count = max(1, (highest - lowest).bit_length())
-    rows = yield from one_hot(engine, index, len(entries))
+    entries, span = _lifted(engine, table)
+    if rows.shape[0] != len(entries):
+        raise LocalProtocolError(
+            f"{engine.where}{rows.shape[0]} bits do not select from a table of {len(entries)}"
+        )
+    shape = rows.shape[1:]
+    count = max(1, (span.high - span.low).bit_length())
     ring = BitWords(64)
-    lifted = (entries - lowest).astype(np.uint64).reshape(-1, *(1,) * len(index.shape))
+    lifted = entries.reshape(-1, *(1,) * len(shape))
 
     def selected(part: np.ndarray) -> np.ndarray:
         masks = np.uint64(0) - part.astype(np.uint64)
@@ -59,11 +75,19 @@ def lookup(engine: Engine, table: Sequence[int], index: Secret) -> Protocol[Secr
     word = rows.in_ring(ring, selected)
     flags = yield from engine.bit_to_arithmetic(bits.bits_of(word, count))
     places = np.array([1 << place for place in range(count)], dtype=np.int64)
-    whole = Range(0, highest - lowest)
+    whole = Range(0, span.high - span.low)
     total = flags.with_parts(
         lambda part: Z64.sum(
-            Z64.multiply(part, Z64.encode(places).reshape(-1, *(1,) * len(index.shape))), 0
+            Z64.multiply(part, Z64.encode(places).reshape(-1, *(1,) * len(shape))), 0
         ),
         whole,
     )
-    return total + lowest
+    return total + span.low
+
+
+def _lifted(engine: Engine, table: Sequence[int]) -> tuple[npt.NDArray[np.uint64], Range]:
+    """Return the entries' distances from the lowest, and the entries' range."""
+    entries = np.array(table, dtype=object)
+    span = engine.checked(Range.of(entries), Z64)
+    engine.checked(Range(0, span.high - span.low), Z64)
+    return (entries - span.low).astype(np.uint64), span

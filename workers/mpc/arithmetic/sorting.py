@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from workers.mpc.arithmetic import bits, comparison
 from workers.mpc.arithmetic.prefix import prefix_sum
@@ -17,6 +18,8 @@ from workers.mpc.engine import Engine
 from workers.mpc.models import Capability
 from workers.mpc.protocol import Protocol
 from workers.mpc.ranges import Range
+from workers.mpc.rings.base import Ring
+from workers.mpc.rings.words import BitWords
 from workers.mpc.secret import Secret, concatenate
 
 
@@ -25,11 +28,13 @@ def sort(
 ) -> Protocol[tuple[Secret, list[Secret]]]:
     """Return the keys in ascending order, and the payload's rows in the same order.
 
-    *Shapes*: keys (n,); payload columns (n, ...).
+    *Shapes*: keys (n,); payload columns (n, ...), of any rings.
     *Cost*: with k the bits of the keys' range and a shuffle: a bit decomposition, then for each of
-    k bits 7 rounds (bit to integer 2, product 1, shuffle 3, opening 1). Without: log2(n)
-    (log2(n) + 1) / 2 layers of n / 2 comparisons and selections.
+    k bits 7 rounds (bit to integer 2, product 1, shuffle 3, opening 1). Without: l (l + 1) / 2
+    layers for l = ceil(log2 n), each of at most n / 2 comparisons and, for every ring, a selection.
     *Security*: that of the engine; what is opened is a uniform permutation.
+    *Raises* LocalProtocolError, without a shuffle, if differences of n times the keys, or of the
+    payload's elements, leave their ring.
     """
     if keys.shape[0] < 2:
         return keys, list(payload)
@@ -68,20 +73,38 @@ def _network_sort(
 ) -> Protocol[tuple[Secret, list[Secret]]]:
     length = keys.shape[0]
     # The network is not stable: the place of a key decides between equals.
-    tie = engine.constant(np.arange(length))
+    tie = engine.constant(np.arange(length), keys.ring)
     combined = keys.scaled(0) * length + tie
     columns = [combined, keys, *payload]
     for low, high in _layers(length):
         smaller = yield from comparison.less(engine, columns[0][high], columns[0][low])
-        flag = yield from engine.bit_to_arithmetic(smaller)
-        columns = yield from _exchanged(engine, columns, flag, low, high)
+        # One ring after the other: sources of triples are not for use in parallel.
+        for ring in dict.fromkeys(column.ring for column in columns):
+            places = [place for place, column in enumerate(columns) if column.ring == ring]
+            flag = yield from _flag(engine, smaller, ring)
+            own = [columns[place] for place in places]
+            exchanged = yield from _exchanged(engine, own, flag, low, high)
+            for place, column in zip(places, exchanged, strict=True):
+                columns[place] = column
     return columns[1], columns[2:]
 
 
+def _flag(engine: Engine, bit: Secret, ring: Ring) -> Protocol[Secret]:
+    """Return what multiplies a row of a ring by a bit: in words of bits, the bit at every place."""
+    if not isinstance(ring, BitWords):
+        return (yield from engine.bit_to_arithmetic(bit, ring))
+    every = ring.dtype.type(ring.highest)
+    return bit.in_ring(ring, lambda part: part.astype(ring.dtype) * every)
+
+
 def _exchanged(
-    engine: Engine, columns: Sequence[Secret], flag: Secret, low: np.ndarray, high: np.ndarray
+    engine: Engine,
+    columns: Sequence[Secret],
+    flag: Secret,
+    low: npt.NDArray[np.intp],
+    high: npt.NDArray[np.intp],
 ) -> Protocol[list[Secret]]:
-    """Return the columns with the rows low and high exchanged where the flag is 1."""
+    """Return columns of one ring with the rows low and high exchanged where the flag is 1."""
     wide = [column.reshape(column.shape[0], -1).scaled(0) for column in columns]
     differences = concatenate([column[high] - column[low] for column in wide], axis=1)
     flags = flag.reshape(-1, 1).broadcast_to(differences.shape)
@@ -91,15 +114,16 @@ def _exchanged(
         stop = start + flat.shape[1]
         change = changes[:, start:stop]
         start = stop
-        rows = concatenate([flat[low] + change, flat[high] - change, flat])
+        # Each row is one of the two, though the sum's range does not show it.
+        lower, upper = flat[low].plus(change, flat.range), flat[high].plus(-change, flat.range)
+        rows = concatenate([lower, upper, flat])
         order = np.arange(flat.shape[0]) + 2 * len(low)
         order[low], order[high] = np.arange(len(low)), len(low) + np.arange(len(low))
-        moved = rows[order].reshape(*column.shape).scaled(column.fraction)
-        result.append(Secret(engine, moved.parts, column.ring, column.range, column.fraction))
+        result.append(rows[order].reshape(*column.shape).scaled(column.fraction))
     return result
 
 
-def _layers(length: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _layers(length: int) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     """Return the layers of Batcher's odd-even merge sort: which rows are compared with which."""
     layers = []
     outer = 1
