@@ -16,7 +16,7 @@ from governance.standing import (
     newest_by_member,
     sort_out,
 )
-from governance.statements.decisions import ClassApproval, Consent, StudyApproval
+from governance.statements.decisions import Agreement, ClassApproval, Consent, StudyApproval
 from governance.statements.envelope import Envelope
 from studies.catalogue import Declaration
 from studies.plan import StudyPlan
@@ -57,20 +57,29 @@ def check_study_approved(
 ) -> None:
     """Check that reviews approve exactly this plan, never counting its author's.
 
-    *Raises* Refusal: study_approval_expired, study_quorum_missing.
+    A member who revokes takes back their own approval; a quorum that revokes ends the approval
+    whoever else approves.
+
+    *Raises* Refusal: study_revoked, study_approval_expired, study_quorum_missing.
     """
     signed, faults = sort_out(approvals, StudyApproval, roster, now)
     named = (plan.study, plan.version, plan.digest)
-    newest = newest_by_member([item for item in signed if _reviewed(item) == named])
+    decided = newest_by_member([item for item in signed if _reviewed(item) == named])
+    revoked = [item.member for item in decided if item.decision.decision == "revoke"]
+    newest = [item for item in decided if item.decision.decision != "revoke"]
     valid = [item for item in newest if not expired(item.decision, now)]
-    rule = roster.rules.study_approvals
+    rule, author = roster.rules.study_approvals, roster.author(plan.author)
+    if meets_quorum(revoked, rule, author=author):
+        raise refusal("study_revoked")
     if _outcome(valid, roster, plan) is Outcome.APPROVED:
         return
+    if revoked:
+        raise refusal("study_revoked")
     lapsed = _outcome(newest, roster, plan) is Outcome.APPROVED
     code = "study_approval_expired" if lapsed else "study_quorum_missing"
     members = [item.member for item in valid if item.decision.decision == "approve"]
     try:
-        check_quorum(members, rule, author=plan.author)
+        check_quorum(members, rule, author=author)
         problem = "the reviewers disagree"
     except QuorumError as error:
         problem = error.sentence
@@ -114,10 +123,43 @@ def check_consented(
     return newest
 
 
+def check_agreed(
+    agreements: Sequence[Envelope], site: str, *, roster: Roster, now: datetime
+) -> Agreement | None:
+    """Return the signature of the site's organisation under the roster's agreement, if it has one.
+
+    Of all data stewards of an organisation the newest word counts.
+
+    *Raises* Refusal: agreement_missing, agreement_ended, agreement_expired.
+    """
+    required, listed = roster.rules.agreement, roster.site(site)
+    if required is None:
+        return None
+    signed, _ = sort_out(agreements, Agreement, roster, now)
+    entitled = [
+        item
+        for item in signed
+        if listed is not None
+        and item.member.organisation == listed.organisation
+        and "steward" in item.member.roles
+        and item.decision.agreement_digest == required.digest
+    ]
+    if not entitled:
+        raise refusal("agreement_missing", site=site, title=required.title)
+    newest = in_order(entitled)[-1].decision
+    if newest.decision != "sign":
+        raise refusal("agreement_ended", site=site, title=required.title)
+    if expired(newest, now):
+        moment = newest.valid_until
+        raise refusal("agreement_expired", site=site, title=required.title, moment=moment)
+    return newest
+
+
 def _reviewed(item: Signed[StudyApproval]) -> tuple[str, int, str]:
     return item.decision.study, item.decision.study_version, item.decision.study_digest
 
 
 def _outcome(signed: Sequence[Signed[StudyApproval]], roster: Roster, plan: StudyPlan) -> Outcome:
     reviews = [Review(item.member, item.decision.decision) for item in signed]
-    return review_outcome(reviews, roster.rules.study_approvals, author=plan.author)
+    rule, author = roster.rules.study_approvals, roster.author(plan.author)
+    return review_outcome(reviews, rule, author=author)

@@ -18,7 +18,12 @@ from datetime import datetime
 from typing import Any
 
 from audit import canonical
-from governance.approvals import check_class_approved, check_consented, check_study_approved
+from governance.approvals import (
+    check_agreed,
+    check_class_approved,
+    check_consented,
+    check_study_approved,
+)
 from governance.errors import Refusal, RosterError, StatementError, refusal
 from governance.roster import Roster, verify_chain
 from governance.statements.decisions import StudyApproval
@@ -33,6 +38,7 @@ __all__ = [
     "SCHEMA",
     "Evidence",
     "Verified",
+    "check_agreed",
     "check_class_approved",
     "check_consented",
     "check_may_run",
@@ -42,7 +48,7 @@ __all__ = [
 
 _ENVELOPE = {key: value for key, value in ENVELOPE_SCHEMA.items() if not key.startswith("$")}
 _ENVELOPES = array(_ENVELOPE, maximum=1000)
-_LISTS = ("rosters", "class_approvals", "study_approvals", "consents")
+_LISTS = ("rosters", "class_approvals", "study_approvals", "agreements", "consents")
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "https://quorate.org/schemas/evidence.json",
@@ -54,6 +60,7 @@ SCHEMA: Schema = {
             "class_document": text(1_000_000, 4),
             "class_approvals": _ENVELOPES,
             "study_approvals": _ENVELOPES,
+            "agreements": _ENVELOPES,
             "consents": _ENVELOPES,
         }
     ),
@@ -69,6 +76,7 @@ class Evidence:
     class_document: bytes
     class_approvals: tuple[Envelope, ...]
     study_approvals: tuple[Envelope, ...]
+    agreements: tuple[Envelope, ...]
     consents: tuple[Envelope, ...]
 
     @classmethod
@@ -120,8 +128,9 @@ def check_may_run(
 
     *Raises* Refusal with the first code that applies, in this order: evidence_malformed,
     roster_unverified, plan_digest_mismatch, plan_invalid, class_unknown, class_digest_mismatch,
-    class_revoked, class_approval_expired, class_quorum_missing, study_approval_expired,
-    study_quorum_missing, consent_missing, consent_declined, consent_withdrawn, consent_expired,
+    author_unknown, class_revoked, class_approval_expired, class_quorum_missing, study_revoked,
+    study_approval_expired, study_quorum_missing, agreement_missing, agreement_ended,
+    agreement_expired, consent_missing, consent_declined, consent_withdrawn, consent_expired,
     plan_expired.
     """
     try:
@@ -129,6 +138,8 @@ def check_may_run(
         plan = read_plan(evidence, roster)
         check_class_approved(evidence.class_approvals, plan.declaration, roster=roster, now=now)
         check_study_approved(evidence.study_approvals, plan, roster=roster, now=now)
+        for site in plan.sites:
+            check_agreed(evidence.agreements, site, roster=roster, now=now)
         for site in plan.sites if needs_consent_of is None else needs_consent_of:
             check_consented(evidence.consents, plan, site, roster=roster, now=now)
     except RosterError as error:
@@ -143,7 +154,8 @@ def check_may_run(
 def read_plan(evidence: Evidence, roster: Roster) -> StudyPlan:
     """Return the plan in `evidence`: valid, the one approvals name, of a class known here.
 
-    *Raises* Refusal: plan_digest_mismatch, plan_invalid, class_unknown, class_digest_mismatch.
+    *Raises* Refusal: plan_digest_mismatch, plan_invalid, author_unknown, class_unknown,
+    class_digest_mismatch.
     """
     _check_digest_named(evidence)
     try:
@@ -153,6 +165,9 @@ def read_plan(evidence: Evidence, roster: Roster) -> StudyPlan:
     if (unlisted := [site for site in plan.sites if roster.site(site) is None]) != []:
         problem = f"the roster does not list its sites {', '.join(unlisted)}"
         raise refusal("plan_invalid", problem=problem)
+    author = roster.member(plan.author)
+    if author is None or "pi" not in author.roles:
+        raise refusal("author_unknown", author=plan.author)
     came = hashlib.sha256(evidence.class_document).hexdigest()
     if came != plan.class_reference.digest:
         expected, name = plan.class_reference.digest, str(plan.class_reference)

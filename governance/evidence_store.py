@@ -1,8 +1,9 @@
 """Collect from the database what shows that a study may run: envelopes word for word."""
 
 from governance.evidence import Evidence
-from governance.models import ClassApproval, ComputationClass
-from governance.queries import read_envelopes, roster_chain
+from governance.models import Agreement, ClassApproval, ComputationClass, RosterVersion
+from governance.queries import current_roster, read_envelopes, roster_chain
+from governance.statements.envelope import Envelope
 from studies.actions import plan_of
 from studies.models import StudyVersion
 
@@ -22,5 +23,15 @@ def evidence_for(version: StudyVersion) -> Evidence:
         study_approvals=read_envelopes(
             version.approvals.order_by("pk").values_list("envelope", flat=True)
         ),
+        agreements=_agreements(),
         consents=read_envelopes(version.consents.order_by("pk").values_list("envelope", flat=True)),
     )
+
+
+def _agreements() -> tuple[Envelope, ...]:
+    """Return every signature under the agreement that the roster in force asks for."""
+    required = current_roster().rules.agreement if RosterVersion.objects.exists() else None
+    if required is None:
+        return ()
+    rows = Agreement.objects.filter(agreement_digest=required.digest).order_by("pk")
+    return read_envelopes(rows.values_list("envelope", flat=True))

@@ -6,7 +6,7 @@ Every signed decision keeps its DSSE envelope word for word: the row is an index
 from django.conf import settings
 from django.db import models
 
-from accounts.models import Site
+from accounts.models import Organisation, Site
 from studies.models import Study, StudyVersion
 
 
@@ -87,6 +87,16 @@ class Consent(SignedDecision):
 
     version = models.ForeignKey(StudyVersion, on_delete=models.PROTECT, related_name="consents")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="consents")
+    valid_until = models.DateTimeField()
+
+
+class Agreement(SignedDecision):
+    """decision: sign, end. The newest for an organisation and a contract holds."""
+
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.PROTECT, related_name="agreements"
+    )
+    agreement_digest = models.CharField(max_length=64, db_index=True)
     valid_until = models.DateTimeField()
 
 

@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import ActionRefusedError, NotPermittedError
-from accounts.models import Site, User
+from accounts.models import Organisation, Site, User
 from accounts.permissions import check_permission
 from governance.errors import GovernanceError
-from governance.models import ComputationClass, Consent, Release, Run
+from governance.models import Agreement, ComputationClass, Consent, Release, Run
 from studies.actions import plan_of
 from studies.documents import parse_moment
 from studies.models import Study
@@ -137,6 +137,19 @@ def check_can_consent(study: Study, site: Site, decision: str, by: User) -> None
         _refuse("no_consent", f"{site} has not consented, so there is nothing to withdraw.")
     if decision == "decline" and given:
         _refuse("consent_given", f"{site} has consented; withdraw the consent instead.")
+
+
+def check_can_sign_agreement(organisation: Organisation, decision: str, by: User) -> None:
+    """Raise unless `by` may sign, renew or end the agreement for `organisation` now."""
+    check_permission(by, "consent.sign")
+    if organisation.pk != by.organisation_id:
+        raise NotPermittedError(
+            "other_organisation", f"Only a data steward of {organisation} signs for it."
+        )
+    newest = Agreement.objects.filter(organisation=organisation).order_by("-pk").first()
+    signed = newest is not None and newest.decision == "sign"
+    if decision == "end" and not signed:
+        _refuse("no_agreement", f"{organisation} has signed no agreement, so there is none to end.")
 
 
 def check_can_start_run(study: Study, by: User) -> None:

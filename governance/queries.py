@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import ActionRefusedError
-from accounts.models import Site, User
+from accounts.models import Organisation, Site, User
 from governance.errors import Refusal
-from governance.evidence import check_consented
-from governance.models import Consent, Release, RosterVersion, Run, StudyApproval
+from governance.evidence import check_agreed, check_consented
+from governance.models import Agreement, Consent, Release, RosterVersion, Run, StudyApproval
 from governance.policies import BLINDED
 from governance.quorum import Outcome, Review, review_outcome
 from governance.roster import Roster, verify_chain
@@ -67,10 +67,13 @@ def review_outcome_of(version: StudyVersion, roster: Roster, now: datetime) -> O
     """Return what the reviews of `version` amount to, counted as every site will count them."""
     stored = version.approvals.order_by("pk").values_list("envelope", flat=True)
     signed, _ = sort_out(read_envelopes(stored), ReviewDecision, roster, now)
-    reviews = [Review(item.member, item.decision.decision) for item in newest_by_member(signed)]
-    return review_outcome(
-        reviews, roster.rules.study_approvals, author=version.study.author.member_id
-    )
+    reviews = [
+        Review(item.member, item.decision.decision)
+        for item in newest_by_member(signed)
+        if item.decision.decision != "revoke"
+    ]
+    author = roster.author(version.study.author.member_id)
+    return review_outcome(reviews, roster.rules.study_approvals, author=author)
 
 
 def reviews_shown_to(user: User, version: StudyVersion) -> "QuerySet[StudyApproval]":
@@ -98,6 +101,42 @@ def consents_of(version: StudyVersion, *, now: datetime | None = None) -> list[S
             found.append(SiteConsent(sites[slug], False, refusal.code, refusal.sentence, newest))
         else:
             found.append(SiteConsent(sites[slug], True, newest=newest))
+    return found
+
+
+@dataclass(frozen=True)
+class OrganisationAgreement:
+    """How one organisation with a site stands to the agreement: `reason` says what is missing."""
+
+    organisation: Organisation
+    signed: bool
+    reason: str = ""
+    newest: Agreement | None = field(default=None, compare=False)
+
+
+def agreements(*, now: datetime | None = None) -> list[OrganisationAgreement]:
+    """Return how each organisation with a site of the roster stands, by the sites' own rules."""
+    roster = current_roster()
+    required = roster.rules.agreement
+    if required is None:
+        return []
+    rows = list(
+        Agreement.objects.filter(agreement_digest=required.digest)
+        .select_related("signer", "organisation")
+        .order_by("pk")
+    )
+    envelopes = read_envelopes(row.envelope for row in rows)
+    organisations = {row.slug: row for row in Organisation.objects.all()}
+    found = []
+    for site in roster.sites:
+        organisation = organisations[site.organisation]
+        newest = next((row for row in reversed(rows) if row.organisation == organisation), None)
+        reason = ""
+        try:
+            check_agreed(envelopes, site.id, roster=roster, now=now or timezone.now())
+        except Refusal as refusal:
+            reason = refusal.sentence
+        found.append(OrganisationAgreement(organisation, not reason, reason, newest))
     return found
 
 

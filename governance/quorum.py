@@ -68,14 +68,24 @@ _OUTCOMES = {
 }
 
 
-def check_quorum(approvals: Iterable[Voter], rule: Rule, *, author: str | None) -> None:
+@dataclass(frozen=True)
+class Author:
+    """Whose study it is: never counted, and nobody of `excluded`, their organisation, if named."""
+
+    id: str
+    excluded: str = ""
+
+    def keeps_out(self, member: Voter) -> bool:
+        """Tell whether `member` is too near to the study to be counted."""
+        return member.id == self.id or member.organisation == self.excluded
+
+
+def check_quorum(approvals: Iterable[Voter], rule: Rule, *, author: Author | None) -> None:
     """Check that the members who approved meet `rule`.
 
     *Raises* QuorumError saying how many count and how many are needed.
     """
-    counted = {
-        member.id: member for member in approvals if may_vote(member) and member.id != author
-    }
+    counted = {member.id: member for member in approvals if _counts(member, author)}
     organisations = {member.organisation for member in counted.values()}
     if len(counted) < rule.approvals or len(organisations) < rule.organisations:
         raise QuorumError(
@@ -85,7 +95,7 @@ def check_quorum(approvals: Iterable[Voter], rule: Rule, *, author: str | None) 
         )
 
 
-def meets_quorum(approvals: Iterable[Voter], rule: Rule, *, author: str | None) -> bool:
+def meets_quorum(approvals: Iterable[Voter], rule: Rule, *, author: Author | None) -> bool:
     """Tell whether the members who approved meet `rule`."""
     try:
         check_quorum(approvals, rule, author=author)
@@ -99,7 +109,7 @@ def may_vote(member: Voter) -> bool:
     return not COMMITTEE_ROLES.isdisjoint(member.roles)
 
 
-def review_outcome(reviews: Sequence[Review], rule: Rule, *, author: str) -> Outcome:
+def review_outcome(reviews: Sequence[Review], rule: Rule, *, author: Author) -> Outcome:
     """Return what `reviews`, at most one from each member, amount to.
 
     Nothing is decided, and nobody sees another's review, before `rule.approvals` are in. If they
@@ -107,9 +117,7 @@ def review_outcome(reviews: Sequence[Review], rule: Rule, *, author: str) -> Out
     one more. If they disagree the study is conflicted: one more reviewer, then the majority,
     which for approval must itself meet the quorum.
     """
-    counted = [
-        review for review in reviews if may_vote(review.member) and review.member.id != author
-    ]
+    counted = [review for review in reviews if _counts(review.member, author)]
     if len(counted) < rule.approvals:
         return Outcome.WAITING
     (leading, votes), *rest = Counter(review.decision for review in counted).most_common()
@@ -119,3 +127,7 @@ def review_outcome(reviews: Sequence[Review], rule: Rule, *, author: str) -> Out
     if leading == "approve" and not meets_quorum(approvers, rule, author=author):
         return Outcome.CONFLICTED if rest else Outcome.WAITING
     return _OUTCOMES[leading]
+
+
+def _counts(member: Voter, author: Author | None) -> bool:
+    return may_vote(member) and not (author is not None and author.keeps_out(member))

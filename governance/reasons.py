@@ -23,6 +23,10 @@ REASONS: Mapping[str, str] = MappingProxyType(
             "roster that lists it."
         ),
         "signer_not_entitled": "{member} may not sign this: {problem}.",
+        "signature_not_offline": (
+            "The roster asks {member} to sign this offline, with an Ed25519 key: read and sign it "
+            "with quorate-sign, or at the site with site-agent consent."
+        ),
         "evidence_malformed": "The evidence sent for this study cannot be read: {problem}.",
         "transition_illegal": "{problem}.",
         "quorum_missing": "{problem}.",
@@ -56,6 +60,19 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "study_quorum_missing": "The study is not approved: {problem}.",
         "study_approval_expired": (
             "The approval of the study has expired: {problem}. The committee can renew it."
+        ),
+        "study_revoked": "The committee has revoked its approval of this study.",
+        "author_unknown": (
+            "The roster lists {author}, the author of this study plan, not among its investigators."
+        ),
+        # Agreement.
+        "agreement_missing": (
+            "The organisation of {site} has not signed the agreement “{title}”. Its data steward "
+            "can sign it on the agreement's page."
+        ),
+        "agreement_ended": "The organisation of {site} has ended the agreement “{title}”.",
+        "agreement_expired": (
+            "The agreement “{title}” of {site} expired on {moment}. Its data steward can renew it."
         ),
         # Consent.
         "consent_missing": (

@@ -17,6 +17,7 @@ from typing import Any
 from governance.roster import Roster, fingerprint
 from governance.schemas import PAYLOADS
 from governance.statements.decisions import (
+    Agreement,
     ClassApproval,
     Consent,
     Decision,
@@ -110,6 +111,14 @@ def of_roster(roster: Roster) -> list[Fact]:
         Fact("A roster needs", str(rules.roster)),
         Fact("Cosignatures", f"{rules.cosignatures} of {len(roster.sites)} sites"),
         Fact("Decisions hold", f"at most {rules.max_validity_days} days"),
+        Fact("Authors' own organisations", _AUTHORS[rules.author_organisation_excluded]),
+        Fact("Signed offline only", ", ".join(sorted(rules.offline_signatures)) or "nothing"),
+        Fact(
+            "Agreement",
+            f"{rules.agreement.title}, {fingerprint(rules.agreement.digest)}"
+            if rules.agreement
+            else "none is asked for",
+        ),
         Fact("Fingerprint", roster.fingerprint),
     ]
 
@@ -123,7 +132,7 @@ def of_statement(envelope: Envelope) -> list[Fact]:
     if envelope.kind is Kind.ROSTER:
         return [*of_roster(Roster.parse(envelope)), signed]
     payload = PAYLOADS[envelope.kind].of(envelope)
-    if isinstance(payload, ClassApproval | StudyApproval | Consent | OutputCheck):
+    if isinstance(payload, Decision):
         return [*_of_decision(payload), signed]
     fields = [
         Fact(name.replace("_", " ").capitalize(), _compact(value))
@@ -151,6 +160,11 @@ def printable(written: str) -> str:
     )
 
 
+_AUTHORS: Mapping[bool, str] = {
+    True: "never count among a study's reviewers",
+    False: "count among a study's reviewers, their author never",
+}
+
 _MODES: Mapping[str, str] = {
     "study": "a study: the result carries noise",
     "rehearsal": "a rehearsal on synthetic or public data: noise may be off",
@@ -160,6 +174,7 @@ _SENTENCES: Mapping[type, str] = {
     ClassApproval: "{member} of {organisation}: {decision} computation class {class}/{version}.",
     StudyApproval: "{member} of {organisation}: {decision} study {study}, version {study_version}.",
     Consent: "{member} of {organisation}: {decision} for site {site} to study {study}.",
+    Agreement: "{member} for {organisation}: {decision} the agreement “{title}”.",
     OutputCheck: "{member} of {organisation}: {decision} the result of run {run} of {study}.",
 }
 
@@ -172,7 +187,7 @@ def _of_decision(payload: Decision) -> list[Fact]:
     value = payload.to_json()
     digests = [
         Fact(name.replace("_", " ").capitalize(), fingerprint(value[name]))
-        for name in ("class_digest", "study_digest", "result_digest")
+        for name in ("class_digest", "study_digest", "agreement_digest", "result_digest")
         if name in value
     ]
     until = f" until {value['valid_until']}" if "valid_until" in value else ""

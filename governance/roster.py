@@ -15,7 +15,7 @@ from typing import Any
 
 from audit.signed_note import KeyType, NoteError, VerifierKey
 from governance.errors import QuorumError, RosterError, StatementError
-from governance.quorum import Rule, check_quorum
+from governance.quorum import Author, Rule, check_quorum
 from governance.reasons import sentence
 from governance.roster_entries import (
     QUORUMS,
@@ -97,6 +97,12 @@ class Roster:
     def member(self, identifier: str) -> Member | None:
         """Return the member called `identifier`, or None."""
         return next((member for member in self.members if member.id == identifier), None)
+
+    def author(self, identifier: str) -> Author:
+        """Return the author of a study as far as counting its reviews goes."""
+        member = self.member(identifier)
+        excluded = member is not None and self.rules.author_organisation_excluded
+        return Author(identifier, member.organisation if member and excluded else "")
 
     def member_for(self, keyid: str) -> Member | None:
         """Return the member whose key is called `keyid`, or None."""

@@ -60,6 +60,9 @@ def _first(sites: int) -> dict[str, Any]:
             "roster": _QUORUM,
             "cosignatures": _cosignatures(sites),
             "max_validity_days": _MAX_VALIDITY_DAYS,
+            "author_organisation_excluded": False,
+            "offline_signatures": [],
+            "agreement": None,
         },
     }
 

@@ -28,6 +28,9 @@ from studies.documents import (
 ROLES = ("pi", "reviewer", "chair", "steward", "checker", "auditor", "portal_operator")
 
 QUORUMS = ("study_approvals", "class_approvals", "roster")
+OFFLINE_KINDS = (Kind.CLASS_APPROVAL, Kind.STUDY_APPROVAL, Kind.CONSENT, Kind.AGREEMENT)
+"""What `offline_signatures` may name: decisions that a browser's page could show wrongly."""
+
 _RULE = record({"approvals": POSITIVE, "organisations": POSITIVE})
 SCHEMA: Schema = document(
     Kind.ROSTER.value,
@@ -70,6 +73,13 @@ SCHEMA: Schema = document(
                 "roster": _RULE,
                 "cosignatures": POSITIVE,
                 "max_validity_days": {"type": "integer", "minimum": 1, "maximum": 366},
+                "author_organisation_excluded": {"type": "boolean"},
+                "offline_signatures": array(
+                    one_of(*OFFLINE_KINDS), maximum=len(OFFLINE_KINDS), unique=True
+                ),
+                "agreement": {
+                    "oneOf": [{"type": "null"}, record({"title": text(200, 1), "digest": DIGEST})]
+                },
             }
         ),
     },
@@ -138,21 +148,39 @@ class Portal:
 
 
 @dataclass(frozen=True)
+class RequiredAgreement:
+    """The contract that every site's organisation must have signed: its name, its file's digest."""
+
+    title: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Rules:
-    """The quorums, and the longest that a decision may hold."""
+    """The quorums, and the longest that a decision may hold.
+
+    With `author_organisation_excluded` nobody of a study's author's own organisation is counted
+    as its reviewer. Decisions of the kinds in `offline_signatures` count only when an Ed25519 key
+    signed them, which no web page can use. Under an `agreement` no site takes part in a study
+    whose organisation has not signed that contract.
+    """
 
     study_approvals: Rule
     class_approvals: Rule
     roster: Rule
     cosignatures: int
     max_validity_days: int
+    author_organisation_excluded: bool
+    offline_signatures: frozenset[Kind]
+    agreement: RequiredAgreement | None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Rules:
         """Return the rules that the roster writes as `value`."""
-        rules = {name: Rule(**value[name]) for name in QUORUMS}
-        return cls(
-            cosignatures=value["cosignatures"],
-            max_validity_days=value["max_validity_days"],
-            **rules,
-        )
+        agreement = value["agreement"]
+        parsed = {
+            **{name: Rule(**value[name]) for name in QUORUMS},
+            "offline_signatures": frozenset(map(Kind, value["offline_signatures"])),
+            "agreement": None if agreement is None else RequiredAgreement(**agreement),
+        }
+        return cls(**{**value, **parsed})

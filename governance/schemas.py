@@ -7,7 +7,13 @@ from types import MappingProxyType
 
 from governance import evidence, roster
 from governance.statements import envelope
-from governance.statements.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
+from governance.statements.decisions import (
+    Agreement,
+    ClassApproval,
+    Consent,
+    OutputCheck,
+    StudyApproval,
+)
 from governance.statements.envelope import Kind
 from governance.statements.payloads import Payload
 from governance.statements.registers import DataSetRegister
@@ -23,6 +29,7 @@ PAYLOADS: Mapping[Kind, type[Payload]] = MappingProxyType(
             ClassApproval,
             StudyApproval,
             Consent,
+            Agreement,
             OutputCheck,
             KeyOffer,
             RunManifest,

@@ -5,8 +5,9 @@ one of that member's keys signed it. Of one member's decisions on one thing the 
 two from the same second, the one that stops.
 
 A decision to go ahead holds from when it was issued until `valid_until`, which may be at most the
-roster's `max_validity_days` later. A decision to stop (reject, return, revoke, decline, withdraw)
-never lapses, or an older permission would come back to life.
+roster's `max_validity_days` later (five years for an agreement). A decision to stop (reject,
+return, revoke, decline, withdraw, end) never lapses, or an older permission would come back to
+life. Where the roster asks for offline signatures, a passkey's does not count.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from governance.errors import StatementError
 from governance.reasons import sentence
 from governance.roster import Member, Roster
 from governance.statements.decisions import (
+    Agreement,
     ClassApproval,
     Consent,
     LastingDecision,
@@ -27,15 +29,19 @@ from governance.statements.decisions import (
     StudyApproval,
 )
 from governance.statements.envelope import Envelope, signer_keys, verify
+from governance.statements.keys import KeyKind
 from studies.documents import parse_moment
 
-DecisionT = TypeVar("DecisionT", ClassApproval, StudyApproval, Consent, OutputCheck)
-LastingT = TypeVar("LastingT", ClassApproval, StudyApproval, Consent)
+DecisionT = TypeVar("DecisionT", ClassApproval, StudyApproval, Consent, Agreement, OutputCheck)
+LastingT = TypeVar("LastingT", ClassApproval, StudyApproval, Consent, Agreement)
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of this machine's clock a decision may have been issued."""
 
-_GO_AHEAD = frozenset({"approve", "consent"})
+MAX_AGREEMENT_DAYS = 5 * 366
+"""The longest that a signature under an agreement may hold: a contract outlives many studies."""
+
+_GO_AHEAD = frozenset({"approve", "consent", "sign"})
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def check_signed(envelope: Envelope, kind: type[DecisionT], roster: Roster) -> S
     """Return the decision in `envelope`, once it is clear that the member it names signed it.
 
     *Raises* StatementError: statement_malformed, statement_wrong_kind, signer_unknown,
-    signer_not_entitled, signature_missing or signature_invalid.
+    signer_not_entitled, signature_not_offline, signature_missing or signature_invalid.
     """
     decision = kind.of(envelope)
     member = roster.member(decision.member)
@@ -64,6 +70,11 @@ def check_signed(envelope: Envelope, kind: type[DecisionT], roster: Roster) -> S
         raise StatementError(
             "signer_unknown", sentence("signer_unknown", key=keys, member=member.id)
         )
+    if envelope.kind in roster.rules.offline_signatures:
+        own = [key for key in own if key.kind is KeyKind.ED25519]
+        if not own:
+            details = sentence("signature_not_offline", member=member.id)
+            raise StatementError("signature_not_offline", details)
     verify(envelope, own[0], roster.relying_party)
     return Signed(decision, member)
 
@@ -103,9 +114,16 @@ def fault_of_dates(decision: LastingDecision, roster: Roster, now: datetime) -> 
     issued, until = parse_moment(decision.issued_at), parse_moment(decision.valid_until)
     if issued > now + CLOCK_SKEW:
         return f"it was issued in the future, at {decision.issued_at}"
-    if until - issued > timedelta(days=roster.rules.max_validity_days):
-        return f"it is valid for more than {roster.rules.max_validity_days} days"
+    longest = longest_validity(type(decision), roster)
+    if until - issued > longest:
+        return f"it is valid for more than {longest.days} days"
     return ""
+
+
+def longest_validity(kind: type[LastingDecision], roster: Roster) -> timedelta:
+    """Return how long a decision of this kind may hold."""
+    of_agreement = kind is Agreement
+    return timedelta(days=MAX_AGREEMENT_DAYS if of_agreement else roster.rules.max_validity_days)
 
 
 def sort_out(

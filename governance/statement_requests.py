@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts.errors import ActionRefusedError, NotPermittedError
 from accounts.models import SigningKey, Site, User
 from governance import policies
 from governance.models import ComputationClass, Release
@@ -22,6 +23,8 @@ from governance.statements.keys import to_base64url
 from governance.statements.signatures import Signature
 from studies.documents import format_moment, parse_moment
 from studies.models import Study
+
+AGREEMENT_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,27 @@ def request_consent(
     return _request(statement, by, roster)
 
 
+def request_agreement(*, decision: str, by: User, comment: str = "") -> StatementRequest:
+    """Return the statement by which `by` signs or ends the agreement for their organisation.
+
+    A signature holds for a year; it can be renewed at any time.
+    """
+    roster = current_roster()
+    fields = agreement_fields(roster)
+    if by.organisation is None:
+        raise NotPermittedError("no_organisation", "Your account belongs to no organisation.")
+    policies.check_can_sign_agreement(by.organisation, decision, by)
+    signed_by = _signed_by(by, roster)
+    until = parse_moment(signed_by["issued_at"]) + timedelta(days=AGREEMENT_DAYS)
+    statement = decisions.Agreement(
+        **fields,
+        **{**signed_by, "valid_until": format_moment(until)},
+        decision=decision,
+        comment=comment,
+    )
+    return _request(statement, by, roster)
+
+
 def request_output_check(
     *, release: Release, decision: str, by: User, comment: str = ""
 ) -> StatementRequest:
@@ -132,6 +156,19 @@ def review_fields(study: Study) -> dict[str, Any]:
 def consent_fields(study: Study) -> dict[str, Any]:
     """Return what every consent to the study's current version says it is about."""
     return {"study": study.identifier, "study_digest": study.current.digest}
+
+
+def agreement_fields(roster: Roster) -> dict[str, Any]:
+    """Return what every signature under the agreement in force says it is about.
+
+    *Raises* ActionRefusedError when the roster asks for none.
+    """
+    required = roster.rules.agreement
+    if required is None:
+        raise ActionRefusedError(
+            "no_agreement_required", "The roster asks for no agreement, so there is none to sign."
+        )
+    return {"title": required.title, "agreement_digest": required.digest}
 
 
 def output_check_fields(release: Release) -> dict[str, Any]:

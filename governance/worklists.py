@@ -9,9 +9,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.permissions import permissions_of
 from governance import policies
-from governance.models import ComputationClass, Release, Run, StudyApproval
+from governance.models import ComputationClass, Release, RosterVersion, Run, StudyApproval
 from governance.pages.situation import Headline, headlines_of
-from governance.queries import releases_of
+from governance.queries import agreements, releases_of
 from governance.states import OWNER, Machine
 from studies.models import Study
 from studies.queries import visible_to
@@ -53,6 +53,8 @@ def waiting_for(user: User) -> Worklist:
     person = _Person(user, permissions_of(user), _running_out(user))
     if "class.approve" in person.permissions:
         worklist.to_do.extend(_classes_to_decide(user))
+    if "consent.sign" in person.permissions:
+        worklist.to_do.extend(_agreement_to_sign(user))
     studies = list(visible_to(user).prefetch_related("versions"))
     for study, headline in zip(studies, headlines_of(studies), strict=True):
         tasks = _tasks(study, headline, person)
@@ -148,6 +150,22 @@ def _classes_to_decide(user: User) -> list[Item]:
         for proposed in ComputationClass.objects.filter(
             state=ComputationClass.State.PROPOSED
         ).exclude(approvals__signer=user)
+    ]
+
+
+def _agreement_to_sign(user: User) -> list[Item]:
+    if not RosterVersion.objects.exists():
+        return []
+    return [
+        Item(
+            title="Agreement",
+            text=stands.reason,
+            link="/agreement/",
+            since=RosterVersion.objects.latest("version").published_at,
+            owner="With: data steward",
+        )
+        for stands in agreements()
+        if stands.organisation == user.organisation and not stands.signed
     ]
 
 

@@ -4,6 +4,7 @@ Two entries belong to a signed decision that completes something: the signature,
 follows from it by rule.
 """
 
+from governance.actions.agreements import sign_agreement
 from governance.actions.classes import propose_class, sign_class_decision
 from governance.actions.consents import sign_consent
 from governance.actions.output_checks import sign_output_check
@@ -24,6 +25,7 @@ __all__ = [
     "propose_class",
     "publish_roster",
     "review_study",
+    "sign_agreement",
     "sign_class_decision",
     "sign_consent",
     "sign_output_check",

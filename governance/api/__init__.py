@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from django.urls import URLPattern
 
-from governance.api import classes, people, rosters, runs, studies
+from governance.api import agreements, classes, people, rosters, runs, studies
 
 urlpatterns: Sequence[URLPattern] = [
     *rosters.urlpatterns,
+    *agreements.urlpatterns,
     *classes.urlpatterns,
     *studies.urlpatterns,
     *runs.urlpatterns,

@@ -1,4 +1,4 @@
-"""The statements that people sign: decisions on classes and studies, consents, output checks.
+"""The statements that people sign: on classes and studies, consents, agreements, output checks.
 
 Each names the digest of what it decides on, the member who decides and the organisation they
 decide for, and holds from `issued_at` until `valid_until`. An output check has no end: it is used
@@ -63,7 +63,10 @@ class ClassApproval(Payload):
 
 @dataclass(frozen=True)
 class StudyApproval(Payload):
-    """A committee member's review of one version of a study: approve, return or reject."""
+    """A committee member's decision on one version of a study: approve, return, reject or revoke.
+
+    Who revokes takes back their approval.
+    """
 
     KIND = Kind.STUDY_APPROVAL
     SCHEMA = document(
@@ -73,7 +76,7 @@ class StudyApproval(Payload):
             "study": IDENTIFIER,
             "study_version": POSITIVE,
             "study_digest": DIGEST,
-            "decision": one_of("approve", "return", "reject"),
+            "decision": one_of("approve", "return", "reject", "revoke"),
             **_SIGNER,
             "valid_until": MOMENT,
             "comment": _COMMENT,
@@ -122,6 +125,35 @@ class Consent(Payload):
 
 
 @dataclass(frozen=True)
+class Agreement(Payload):
+    """A data steward's signature, for their organisation, under the contract of the roster: sign
+    or end."""
+
+    KIND = Kind.AGREEMENT
+    SCHEMA = document(
+        KIND.value,
+        "An organisation's signature under the contract by which its sites take part",
+        {
+            "title": text(200, 1),
+            "agreement_digest": DIGEST,
+            "decision": one_of("sign", "end"),
+            **_SIGNER,
+            "valid_until": MOMENT,
+            "comment": _COMMENT,
+        },
+    )
+
+    title: str
+    agreement_digest: str
+    decision: str
+    member: str
+    organisation: str
+    issued_at: str
+    valid_until: str
+    comment: str
+
+
+@dataclass(frozen=True)
 class OutputCheck(Payload):
     """An output checker's verdict on one noised result: pass or withhold."""
 
@@ -149,5 +181,5 @@ class OutputCheck(Payload):
     comment: str
 
 
-Decision: TypeAlias = ClassApproval | StudyApproval | Consent | OutputCheck
-LastingDecision: TypeAlias = ClassApproval | StudyApproval | Consent
+LastingDecision: TypeAlias = ClassApproval | StudyApproval | Consent | Agreement
+Decision: TypeAlias = LastingDecision | OutputCheck

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     CLASS_APPROVAL = "class-approval"
     STUDY_APPROVAL = "study-approval"
     CONSENT = "consent"
+    AGREEMENT = "agreement"
     KEY_OFFER = "key-offer"
     RUN_MANIFEST = "run-manifest"
     RUN_ACCEPTANCE = "run-acceptance"

@@ -53,6 +53,9 @@ MUST_RECORD: Mapping[str, frozenset[str]] = MappingProxyType(
             "consent.given": "study_digest statement_digest site",
             "consent.declined": "study_digest statement_digest site",
             "consent.withdrawn": "study_digest statement_digest site",
+            # Under which contract it takes part.
+            "agreement.signed": "agreement_digest statement_digest organisation",
+            "agreement.ended": "agreement_digest statement_digest organisation",
             # What was computed.
             "run.requested": "study_digest",
             "run.refused": "reason",

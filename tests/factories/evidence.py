@@ -24,7 +24,14 @@ from audit import canonical
 from audit.signed_note import KeyType, VerifierKey
 from governance.evidence import Evidence
 from governance.roster import Roster
-from governance.statements.decisions import ClassApproval, Consent, OutputCheck, StudyApproval
+from governance.statements.decisions import (
+    Agreement,
+    ClassApproval,
+    Consent,
+    Decision,
+    OutputCheck,
+    StudyApproval,
+)
 from governance.statements.envelope import Envelope, Kind, add_ed25519, sign_ed25519, unsigned
 from governance.statements.keys import Key
 from governance.statements.registers import DataSetRegister, RegisteredDataSet
@@ -38,6 +45,8 @@ NOW = datetime(2026, 11, 22, 23, 41, 37, tzinfo=UTC)
 SIGNED_AT = NOW - timedelta(days=1)
 VALID_UNTIL = SIGNED_AT + timedelta(days=30)
 SITES = ("alder", "birch", "cedar")
+AGREEMENT = {"title": "Data use agreement 2026", "digest": "a9" * 32}
+"""A contract that a consortium's `rules` may ask for."""
 LOG_ORIGIN = "portal.test/quorate-log"
 
 KAPLAN_MEIER_PARAMETERS: Mapping[str, Any] = {
@@ -69,6 +78,7 @@ class Person:
     name: str
     organisation: str
     roles: tuple[str, ...]
+    passkeys: tuple[Key, ...] = ()
 
     @property
     def private_key(self) -> Ed25519PrivateKey:
@@ -87,7 +97,7 @@ class Person:
             "name": self.name,
             "organisation": self.organisation,
             "roles": list(self.roles),
-            "keys": [self.key.to_json()],
+            "keys": [key.to_json() for key in (self.key, *self.passkeys)],
         }
 
 
@@ -114,6 +124,7 @@ class Consortium:
 
     people: tuple[Person, ...] = PEOPLE
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    rules: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def person(self, member: str) -> Person:
         """Return the person called `member`."""
@@ -167,6 +178,10 @@ class Consortium:
                 "roster": quorum,
                 "cosignatures": 3,
                 "max_validity_days": 30,
+                "author_organisation_excluded": False,
+                "offline_signatures": [],
+                "agreement": None,
+                **self.rules,
             },
             **self.changes,
         }
@@ -263,6 +278,18 @@ class Consortium:
         }
         return self._signed(Consent(**fields), member)
 
+    def agreement(self, site: str, *, signer: str | None = None, **changes: Any) -> Envelope:
+        """Return the signature of the organisation of `site` under AGREEMENT, with `changes`."""
+        member = signer or STEWARDS[site]
+        fields = {
+            "title": AGREEMENT["title"],
+            "agreement_digest": AGREEMENT["digest"],
+            "decision": "sign",
+            **self._signer(member),
+            **changes,
+        }
+        return self._signed(Agreement(**fields), member)
+
     def output_check(self, member: str, **changes: Any) -> Envelope:
         """Return an output check by `member`; `changes` must name study, run and result_digest."""
         fields = {"decision": "pass", **self._signer(member), **changes}
@@ -278,6 +305,7 @@ class Consortium:
             "class_document": canonical.dumps(plan.declaration.to_json()),
             "class_approvals": tuple(self.class_decision(member) for member in REVIEWERS),
             "study_approvals": tuple(self.review(member, plan) for member in REVIEWERS),
+            "agreements": (),
             "consents": tuple(self.consent(site, plan) for site in plan.sites),
         }
         return Evidence(**{**fields, **changes})
@@ -305,7 +333,5 @@ class Consortium:
             "comment": "",
         }
 
-    def _signed(
-        self, statement: ClassApproval | StudyApproval | Consent | OutputCheck, member: str
-    ) -> Envelope:
+    def _signed(self, statement: Decision, member: str) -> Envelope:
         return self.sign_by(statement.KIND, statement.to_json(), [member])

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts import actions as accounts
 from accounts.models import Organisation, Site, User
 from governance import actions, statement_requests
-from governance.models import ComputationClass, Release, Run
+from governance.models import Agreement, ComputationClass, Release, Run
 from governance.statement_requests import StatementRequest
 from governance.statements.envelope import add_ed25519
 from studies.actions import create_study
@@ -121,6 +121,12 @@ class House:
         """Return a run that the coordinator has not looked at yet."""
         return actions.start_run(study=self.ready_study(**changes), by=self.pi)
 
+    def sign_agreement(self, site: str, decision: str = "sign") -> Agreement:
+        """Have the steward of `site` sign the roster's agreement for their organisation."""
+        by = self.people[STEWARDS[site]]
+        asked = statement_requests.request_agreement(decision=decision, by=by)
+        return actions.sign_agreement(envelope=self.sign(asked, by.member_id), by=by)
+
     def opened_release(self, result: Mapping[str, Any] | None = None) -> Release:
         """Return a release as the gate leaves it for the checkers; no site has computed it."""
         run = self.run()
@@ -146,9 +152,9 @@ class House:
         )
 
 
-def build_house(*, class_approved: bool = True) -> House:
+def build_house(*, class_approved: bool = True, consortium: Consortium | None = None) -> House:
     """Return the house: people, enrolled sites, published roster, Kaplan-Meier approved."""
-    house = House()
+    house = House(consortium or Consortium())
     for site in SITES:
         made, _ = accounts.create_site(organisation=organisation(site), slug=site, by=None)
         key = house.consortium.site_key(site).public_key().public_bytes_raw().hex()

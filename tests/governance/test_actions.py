@@ -18,6 +18,7 @@ from governance.evidence import check_may_run
 from governance.evidence_store import evidence_for
 from governance.expiry import expire_due
 from governance.models import (
+    Agreement,
     ClassApproval,
     ComputationClass,
     Consent,
@@ -31,7 +32,7 @@ from governance.models import (
 from governance.queries import consents_of, reviews_shown_to
 from governance.statements.envelope import Envelope, Kind, sign_ed25519
 from studies.models import Study
-from tests.factories.evidence import SITES, Consortium
+from tests.factories.evidence import AGREEMENT, SITES, Consortium
 from tests.factories.portal import House, build_house
 
 
@@ -468,6 +469,7 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
     check = house.sign(
         statement_requests.request_output_check(release=release, decision="pass", by=olga), "m-olga"
     )
+    agreement = house.sign(statement_requests.request_agreement(decision="sign", by=ada), "m-ada")
     km = ComputationClass.objects.get()
     revocation = house.sign(
         statement_requests.request_class_decision(computation_class=km, decision="revoke", by=ruth),
@@ -511,6 +513,11 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
             Consent,
             "digest",
         ),
+        "sign_agreement": (
+            lambda: actions.sign_agreement(envelope=agreement, by=ada),
+            Agreement,
+            "digest",
+        ),
         "start_run": (lambda: actions.start_run(study=ready, by=house.pi), Run, "state"),
         "cancel_run": (lambda: actions.cancel_run(run=running, by=house.pi), Run, "state"),
         "sign_output_check": (
@@ -527,8 +534,11 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
 
 
 def test_when_the_log_fails_no_action_leaves_a_trace(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    house = build_house(consortium=Consortium(rules={"agreement": AGREEMENT}))
+    for site in SITES:
+        house.sign_agreement(site)
     ready_to_act = _every_action(house)
     assert set(ready_to_act) == set(actions.__all__), "every action stands in this test"
 

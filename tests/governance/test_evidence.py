@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from audit import canonical
 from governance.errors import Refusal
 from governance.evidence import Evidence, check_may_run
-from governance.statements.envelope import Kind, add_signature, sign_ed25519
+from governance.statements.envelope import Kind, add_signature, sign_ed25519, unsigned
+from governance.statements.signatures import Signature
 from studies.documents import format_moment
+from tests.factories.authenticator import Authenticator
 from tests.factories.evidence import (
+    AGREEMENT,
     NOW,
     PEOPLE,
     REVIEWERS,
@@ -29,6 +32,7 @@ CONSORTIUM = Consortium()
 PLAN = CONSORTIUM.plan()
 GENUINE = CONSORTIUM.evidence(PLAN)
 LATER = format_moment(SIGNED_AT + timedelta(hours=1))
+REVOKED = {"decision": "revoke", "issued_at": LATER}
 
 
 def judge(evidence, *, now=NOW, pinned=CONSORTIUM.pinned, **options):
@@ -300,6 +304,36 @@ CASES = {
             )
         ),
     ),
+    "a reviewer who revokes": (
+        "study_revoked",
+        spoilt(study_approvals=reviews(*REVIEWERS) + reviews("m-carl", **REVOKED)),
+    ),
+    "a quorum that revokes while another approves": (
+        "study_revoked",
+        spoilt(
+            study_approvals=(
+                *reviews("m-rosa", *REVIEWERS),
+                *reviews(*REVIEWERS, **REVOKED),
+            )
+        ),
+    ),
+    "a revocation whose own time is over too": (
+        "study_revoked",
+        spoilt(
+            study_approvals=(
+                *reviews(*REVIEWERS),
+                *reviews("m-ruth", **REVOKED, valid_until=LATER),
+            )
+        ),
+    ),
+    "a plan by someone the roster does not list": (
+        "author_unknown",
+        evidence_for(CONSORTIUM.plan_json(author="m-mallory")),
+    ),
+    "a plan by a member who is no investigator": (
+        "author_unknown",
+        evidence_for(CONSORTIUM.plan_json(author="m-rosa")),
+    ),
     "no consent of birch": ("consent_missing", spoilt(consents=consents(birch=[]))),
     "consent of birch to another plan": (
         "consent_missing",
@@ -358,6 +392,96 @@ def test_one_thing_spoilt_is_refused_for_its_own_reason(code, evidence):
     if code.startswith("consent_"):
         assert refusal.site == "birch"
         assert "birch" in refusal.sentence
+
+
+UNDER_AGREEMENT = Consortium(rules={"agreement": AGREEMENT})
+SIGNATURES = {site: UNDER_AGREEMENT.agreement(site) for site in SITES}
+
+
+def without_birch(*instead):
+    return (SIGNATURES["alder"], SIGNATURES["cedar"], *instead)
+
+
+@pytest.mark.parametrize(
+    ("code", "agreements"),
+    {
+        "nobody signed for birch": ("agreement_missing", without_birch()),
+        "another contract": (
+            "agreement_missing",
+            without_birch(UNDER_AGREEMENT.agreement("birch", agreement_digest="0" * 64)),
+        ),
+        "a reviewer of birch": (
+            "agreement_missing",
+            without_birch(UNDER_AGREEMENT.agreement("birch", signer="m-ruth")),
+        ),
+        "birch signed by alder's steward": (
+            "agreement_missing",
+            without_birch(UNDER_AGREEMENT.agreement("birch", signer="m-ada")),
+        ),
+        "birch ended it": (
+            "agreement_ended",
+            (
+                *SIGNATURES.values(),
+                UNDER_AGREEMENT.agreement("birch", decision="end", issued_at=LATER),
+            ),
+        ),
+        "its time is over": (
+            "agreement_expired",
+            without_birch(UNDER_AGREEMENT.agreement("birch", valid_until=format_moment(NOW))),
+        ),
+        "six years are too long": (
+            "agreement_missing",
+            without_birch(
+                UNDER_AGREEMENT.agreement(
+                    "birch", valid_until=format_moment(SIGNED_AT + timedelta(days=6 * 366))
+                )
+            ),
+        ),
+    }.values(),
+)
+def test_every_sites_organisation_must_have_signed_the_agreement(code, agreements):
+    evidence = UNDER_AGREEMENT.evidence(PLAN, agreements=agreements)
+    refusal = refused(evidence, pinned=UNDER_AGREEMENT.pinned)
+    assert (refusal.code, refusal.site) == (code, "birch")
+
+
+def test_with_all_signatures_under_the_agreement_it_may_run():
+    evidence = UNDER_AGREEMENT.evidence(PLAN, agreements=tuple(SIGNATURES.values()))
+    assert judge(evidence, pinned=UNDER_AGREEMENT.pinned).plan == PLAN
+
+
+def test_reviewers_of_the_authors_organisation_count_unless_the_roster_keeps_them_out():
+    open_to_all = Consortium()
+    near = {"study_approvals": reviews("m-rosa", "m-ruth")}  # rosa is of the author's hospital
+    assert judge(open_to_all.evidence(PLAN, **near), pinned=open_to_all.pinned).plan == PLAN
+    strict = Consortium(rules={"author_organisation_excluded": True})
+    refusal = refused(strict.evidence(PLAN, **near), pinned=strict.pinned)
+    assert refusal.code == "study_quorum_missing"
+    assert judge(strict.evidence(PLAN), pinned=strict.pinned).plan == PLAN
+
+
+def test_where_offline_signatures_are_asked_for_a_passkeys_does_not_count():
+    passkey = Authenticator("ruth")
+    ruth = dataclasses.replace(CONSORTIUM.person("m-ruth"), passkeys=(passkey.key,))
+    others = tuple(person for person in PEOPLE if person.id != "m-ruth")
+
+    def evidence(**rules):
+        consortium = Consortium(people=(*others, ruth), rules=rules)
+        payload = consortium.review("m-ruth", PLAN).payload
+        statement = unsigned(Kind.STUDY_APPROVAL, payload)
+        answer = Signature.of_credential(passkey.assertion(statement.challenge()))
+        in_browser = add_signature(statement, answer)
+        approvals = (in_browser, consortium.review("m-carl", PLAN))
+        return consortium.evidence(PLAN, study_approvals=approvals), consortium.pinned
+
+    genuine, pinned = evidence()
+    assert judge(genuine, pinned=pinned).plan == PLAN
+    same, pinned = evidence(offline_signatures=["study-approval"])
+    refusal = refused(same, pinned=pinned)
+    assert refusal.code == "study_quorum_missing"
+    assert "sign this offline" in refusal.sentence
+    of_another_kind, pinned = evidence(offline_signatures=["consent"])
+    assert judge(of_another_kind, pinned=pinned).plan == PLAN
 
 
 def test_the_authors_own_approval_is_never_counted():

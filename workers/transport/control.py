@@ -100,6 +100,7 @@ _EVIDENCE = _closed(
         "class_document": _BYTES,
         "class_approvals": _ENVELOPES,
         "study_approvals": _ENVELOPES,
+        "agreements": _ENVELOPES,
         "consents": _ENVELOPES,
     }
 )

@@ -19,6 +19,7 @@ GENUINE = {
     Kind.CLASS_APPROVAL: CONSORTIUM.class_decision("m-ruth").body,
     Kind.STUDY_APPROVAL: CONSORTIUM.review("m-ruth", SESSION.plan).body,
     Kind.CONSENT: CONSORTIUM.consent("alder", SESSION.plan).body,
+    Kind.AGREEMENT: CONSORTIUM.agreement("alder").body,
     Kind.OUTPUT_CHECK: CONSORTIUM.output_check(
         "m-olga", study="st-1", run="run-1", result_digest="0" * 64
     ).body,
