@@ -24,8 +24,8 @@ from studies.plan import StudyPlan
 
 def check_class_approved(
     approvals: Sequence[Envelope], declaration: Declaration, *, roster: Roster, now: datetime
-) -> None:
-    """Check that the committee's quorum approves this class and has not revoked it.
+) -> tuple[ClassApproval, ...]:
+    """Return the approvals by which the committee's quorum permits this class, none revoked.
 
     A member who revokes takes back their own approval; a quorum that revokes ends the class
     whoever else approves.
@@ -50,12 +50,13 @@ def check_class_approved(
         lapsed = meets_quorum([item.member for item in approved], rule, author=None)
         code = "class_approval_expired" if lapsed else "class_quorum_missing"
         raise refusal(code, name=name, problem="; ".join([error.sentence, *faults])) from None
+    return tuple(item.decision for item in approved if not expired(item.decision, now))
 
 
 def check_study_approved(
     approvals: Sequence[Envelope], plan: StudyPlan, *, roster: Roster, now: datetime
-) -> None:
-    """Check that reviews approve exactly this plan, never counting its author's.
+) -> tuple[StudyApproval, ...]:
+    """Return the reviews by which the committee approves exactly this plan, never its author's.
 
     A member who revokes takes back their own approval; a quorum that revokes ends the approval
     whoever else approves.
@@ -71,15 +72,15 @@ def check_study_approved(
     rule, author = roster.rules.study_approvals, roster.author(plan.author)
     if meets_quorum(revoked, rule, author=author):
         raise refusal("study_revoked")
+    approving = [item for item in valid if item.decision.decision == "approve"]
     if _outcome(valid, roster, plan) is Outcome.APPROVED:
-        return
+        return tuple(item.decision for item in approving if not author.keeps_out(item.member))
     if revoked:
         raise refusal("study_revoked")
     lapsed = _outcome(newest, roster, plan) is Outcome.APPROVED
     code = "study_approval_expired" if lapsed else "study_quorum_missing"
-    members = [item.member for item in valid if item.decision.decision == "approve"]
     try:
-        check_quorum(members, rule, author=author)
+        check_quorum([item.member for item in approving], rule, author=author)
         problem = "the reviewers disagree"
     except QuorumError as error:
         problem = error.sentence

@@ -26,7 +26,7 @@ from governance.approvals import (
 )
 from governance.errors import Refusal, RosterError, StatementError, refusal
 from governance.roster import Roster, verify_chain
-from governance.statements.decisions import StudyApproval
+from governance.statements.decisions import Agreement, ClassApproval, Consent, StudyApproval
 from governance.statements.envelope import SCHEMA as ENVELOPE_SCHEMA
 from governance.statements.envelope import Envelope
 from governance.statements.keys import from_base64, to_base64
@@ -107,11 +107,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verified:
-    """What the evidence has shown: this plan of this class may run under this roster."""
+    """What the evidence has shown: this plan of this class may run under this roster, and why."""
 
     plan: StudyPlan
     roster: Roster
     declaration: Declaration
+    class_approvals: tuple[ClassApproval, ...]
+    study_approvals: tuple[StudyApproval, ...]
+    agreements: tuple[Agreement, ...]
+    consents: tuple[Consent, ...]
 
 
 def check_may_run(
@@ -136,19 +140,32 @@ def check_may_run(
     try:
         roster = verify_chain(evidence.rosters, pinned=pinned_roster)
         plan = read_plan(evidence, roster)
-        check_class_approved(evidence.class_approvals, plan.declaration, roster=roster, now=now)
-        check_study_approved(evidence.study_approvals, plan, roster=roster, now=now)
-        for site in plan.sites:
-            check_agreed(evidence.agreements, site, roster=roster, now=now)
-        for site in plan.sites if needs_consent_of is None else needs_consent_of:
+        of_class = check_class_approved(
+            evidence.class_approvals, plan.declaration, roster=roster, now=now
+        )
+        of_study = check_study_approved(evidence.study_approvals, plan, roster=roster, now=now)
+        signed = [
+            check_agreed(evidence.agreements, site, roster=roster, now=now) for site in plan.sites
+        ]
+        consents = [
             check_consented(evidence.consents, plan, site, roster=roster, now=now)
+            for site in (plan.sites if needs_consent_of is None else needs_consent_of)
+        ]
     except RosterError as error:
         raise Refusal("roster_unverified", error.sentence) from None
     except StatementError as error:
         raise refusal("evidence_malformed", problem=error.sentence.rstrip(".")) from None
     if parse_moment(plan.expires_at) <= now:
         raise refusal("plan_expired", moment=plan.expires_at)
-    return Verified(plan, roster, plan.declaration)
+    return Verified(
+        plan=plan,
+        roster=roster,
+        declaration=plan.declaration,
+        class_approvals=of_class,
+        study_approvals=of_study,
+        agreements=tuple(agreement for agreement in signed if agreement is not None),
+        consents=tuple(consents),
+    )
 
 
 def read_plan(evidence: Evidence, roster: Roster) -> StudyPlan:

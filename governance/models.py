@@ -123,6 +123,8 @@ class Run(models.Model):
     reason = models.TextField(blank=True)
     # The site that refused or was lost, where one did.
     reason_site = models.SlugField(blank=True)
+    # The audit entry that recorded the request.
+    log_index = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         constraints = [

@@ -117,8 +117,27 @@ REASONS: Mapping[str, str] = MappingProxyType(
             "The checkpoint carries {came} cosignatures of sites of the roster, {expected} are "
             "needed."
         ),
+        "entries_missing": (
+            "{site} holds the first {held} entries of the log, and {expected} are spoken of: the "
+            "portal must send the rest first."
+        ),
+        "record_withheld": (
+            "The log records a decision on this study (entry {index}, {event}) that the portal has "
+            "not sent."
+        ),
+        "record_contradictory": "The log contradicts itself: {problem}.",
+        "plan_superseded": (
+            "The log records that another version of this study plan was submitted since."
+        ),
+        "study_not_open": "The log records that this study is {state}: no run of it may begin.",
+        "letter_unverified": "The letter of {site} cannot be believed: {problem}.",
+        "stop_withheld": (
+            "{site} knows of a decision that stops this study, and the portal has not sent it here."
+        ),
         "permit_not_logged": "The opening permit is not in the log: {problem}.",
         "permit_mismatch": "The opening permit is not for this run: {problem}.",
+        # The site's own release gate.
+        "release_refused": "A data steward of {site} refused to give up its share: {member}.",
         # The run's end.
         "certificate_missing": "{site} has not signed a result certificate.",
         "certificate_mismatch": "The result certificates do not agree: {problem}.",

@@ -14,6 +14,7 @@ from decimal import Decimal
 from textwrap import wrap
 from typing import Any
 
+from governance.evidence import Verified
 from governance.roster import Roster, fingerprint
 from governance.schemas import PAYLOADS
 from governance.statements.decisions import (
@@ -21,7 +22,9 @@ from governance.statements.decisions import (
     ClassApproval,
     Consent,
     Decision,
+    LastingDecision,
     OutputCheck,
+    SiteRelease,
     StudyApproval,
 )
 from governance.statements.envelope import Envelope, Kind, signer_keys
@@ -123,6 +126,23 @@ def of_roster(roster: Roster) -> list[Fact]:
     ]
 
 
+def of_verified(verified: Verified) -> list[Fact]:
+    """Return why a study may run: who has agreed to it, by which roster, until when."""
+    roster, plan = verified.roster, verified.plan
+    return [
+        Fact("Roster", f"version {roster.version}, {roster.fingerprint}"),
+        Fact("Study plan", f"{plan.study}, version {plan.version}, {fingerprint(plan.digest)}"),
+        Fact("Class approved by", _names(verified.class_approvals, roster)),
+        Fact("Study approved by", _names(verified.study_approvals, roster)),
+        *(
+            [Fact("Agreement signed by", _names(verified.agreements, roster))]
+            if verified.agreements
+            else []
+        ),
+        Fact("Consented", _names(verified.consents, roster)),
+    ]
+
+
 def of_statement(envelope: Envelope) -> list[Fact]:
     """Return what `envelope` states and whose keys it says signed it, nothing of it verified.
 
@@ -160,6 +180,14 @@ def printable(written: str) -> str:
     )
 
 
+_SUBJECTS = (
+    "class_digest",
+    "study_digest",
+    "agreement_digest",
+    "manifest_digest",
+    "result_digest",
+)
+
 _AUTHORS: Mapping[bool, str] = {
     True: "never count among a study's reviewers",
     False: "count among a study's reviewers, their author never",
@@ -175,8 +203,20 @@ _SENTENCES: Mapping[type, str] = {
     StudyApproval: "{member} of {organisation}: {decision} study {study}, version {study_version}.",
     Consent: "{member} of {organisation}: {decision} for site {site} to study {study}.",
     Agreement: "{member} for {organisation}: {decision} the agreement “{title}”.",
+    SiteRelease: "{member} of {organisation}: {decision} the share of {site} in run {run}.",
     OutputCheck: "{member} of {organisation}: {decision} the result of run {run} of {study}.",
 }
+
+
+def _names(decisions: Iterable[LastingDecision], roster: Roster) -> str:
+    """Return who decided, by name, for whom and until when."""
+    named = []
+    for decision in decisions:
+        member = roster.member(decision.member)
+        name = member.name if member is not None else decision.member
+        whom = decision.site if isinstance(decision, Consent) else decision.organisation
+        named.append(f"{name} ({decision.member}) for {whom}, until {decision.valid_until}")
+    return "; ".join(named)
 
 
 def _of_key(key: Key) -> str:
@@ -187,7 +227,7 @@ def _of_decision(payload: Decision) -> list[Fact]:
     value = payload.to_json()
     digests = [
         Fact(name.replace("_", " ").capitalize(), fingerprint(value[name]))
-        for name in ("class_digest", "study_digest", "agreement_digest", "result_digest")
+        for name in _SUBJECTS
         if name in value
     ]
     until = f" until {value['valid_until']}" if "valid_until" in value else ""

@@ -12,9 +12,11 @@ from governance.statements.decisions import (
     ClassApproval,
     Consent,
     OutputCheck,
+    SiteRelease,
     StudyApproval,
 )
 from governance.statements.envelope import Kind
+from governance.statements.letters import Letter
 from governance.statements.payloads import Payload
 from governance.statements.registers import DataSetRegister
 from governance.statements.result_statements import OpeningPermit, ResultCertificate
@@ -37,6 +39,8 @@ PAYLOADS: Mapping[Kind, type[Payload]] = MappingProxyType(
             ResultCertificate,
             OpeningPermit,
             DataSetRegister,
+            SiteRelease,
+            Letter,
         )
     }
 )

@@ -19,7 +19,7 @@ from governance.standing import (
     expired,
     fault_of_dates,
 )
-from governance.statements.decisions import OutputCheck
+from governance.statements.decisions import OutputCheck, SiteRelease
 from governance.statements.envelope import Envelope
 from studies.documents import parse_moment, shown
 
@@ -93,7 +93,7 @@ def _check_dates(decision: DecisionT, roster: Roster, now: datetime) -> None:
     fault = ""
     if parse_moment(decision.issued_at) > now + CLOCK_SKEW:
         fault = f"it was issued in the future, at {decision.issued_at}"
-    elif not isinstance(decision, OutputCheck):
+    elif not isinstance(decision, OutputCheck | SiteRelease):
         fault = fault_of_dates(decision, roster, now)
         if not fault and expired(decision, now):
             fault = f"it ended at {decision.valid_until}"

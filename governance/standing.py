@@ -26,13 +26,16 @@ from governance.statements.decisions import (
     Consent,
     LastingDecision,
     OutputCheck,
+    SiteRelease,
     StudyApproval,
 )
 from governance.statements.envelope import Envelope, signer_keys, verify
 from governance.statements.keys import KeyKind
 from studies.documents import parse_moment
 
-DecisionT = TypeVar("DecisionT", ClassApproval, StudyApproval, Consent, Agreement, OutputCheck)
+DecisionT = TypeVar(
+    "DecisionT", ClassApproval, StudyApproval, Consent, Agreement, OutputCheck, SiteRelease
+)
 LastingT = TypeVar("LastingT", ClassApproval, StudyApproval, Consent, Agreement)
 
 CLOCK_SKEW = timedelta(minutes=5)

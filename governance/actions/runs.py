@@ -37,13 +37,15 @@ def start_run(*, study: Study, by: User) -> Run:
         number=version.runs.count() + 1,
         requested_by=by,
     )
-    log.append(
+    entry = log.append(
         "run.requested",
         actor=by.member_id,
         subject=f"run:{run.identifier}",
         study=locked.identifier,
         data={"study_digest": version.digest},
     )
+    run.log_index = entry.index
+    run.save(update_fields=["log_index"])
     dispatch.advance(run.identifier)
     dispatch.hint(dispatch.study_group(locked.identifier))
     return run

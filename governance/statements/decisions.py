@@ -181,5 +181,39 @@ class OutputCheck(Payload):
     comment: str
 
 
+@dataclass(frozen=True)
+class SiteRelease(Payload):
+    """A data steward's word on giving up their site's share of one sealed result: release or
+    refuse.
+
+    Asked for where the site's own policy has a release gate.
+    """
+
+    KIND = Kind.SITE_RELEASE
+    SCHEMA = document(
+        KIND.value,
+        "A data steward's word on giving up their site's share of a sealed result",
+        {
+            "study": IDENTIFIER,
+            "run": IDENTIFIER,
+            "site": IDENTIFIER,
+            "manifest_digest": DIGEST,
+            "decision": one_of("release", "refuse"),
+            **_SIGNER,
+            "comment": _COMMENT,
+        },
+    )
+
+    study: str
+    run: str
+    site: str
+    manifest_digest: str
+    decision: str
+    member: str
+    organisation: str
+    issued_at: str
+    comment: str
+
+
 LastingDecision: TypeAlias = ClassApproval | StudyApproval | Consent | Agreement
-Decision: TypeAlias = LastingDecision | OutputCheck
+Decision: TypeAlias = LastingDecision | OutputCheck | SiteRelease

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     OPENING_PERMIT = "opening-permit"
     OUTPUT_CHECK = "output-check"
     DATA_SET_REGISTER = "data-set-register"
+    SITE_RELEASE = "site-release"
+    LETTER = "letter"
 
     @property
     def payload_type(self) -> str:

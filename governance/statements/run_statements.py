@@ -49,7 +49,11 @@ class SeenCheckpoint:
 
 @dataclass(frozen=True)
 class KeyOffer(Payload):
-    """A site's X25519 key for one attempt, with its data set and the newest checkpoint it saw."""
+    """A site's X25519 key for one attempt, with its data set and the newest checkpoint it saw.
+
+    `stops` has the digests of all decisions to stop that it knows of about the study, its class
+    and its agreement: a party that lacks one has been kept from it.
+    """
 
     KIND = Kind.KEY_OFFER
     SCHEMA = document(
@@ -70,6 +74,7 @@ class KeyOffer(Payload):
                 }
             ),
             "checkpoint": {"oneOf": [{"type": "null"}, record({"size": COUNT, "root": DIGEST})]},
+            "stops": array(DIGEST, maximum=1000, unique=True),
             "issued_at": MOMENT,
         },
     )
@@ -82,6 +87,7 @@ class KeyOffer(Payload):
     public_key: str
     data_set: OfferedDataSet
     checkpoint: SeenCheckpoint | None
+    stops: tuple[str, ...]
     issued_at: str
 
     @classmethod
@@ -91,6 +97,7 @@ class KeyOffer(Payload):
         nested = {
             "data_set": OfferedDataSet(**value["data_set"]),
             "checkpoint": None if seen is None else SeenCheckpoint(**seen),
+            "stops": tuple(value["stops"]),
         }
         return super().from_json({**value, **nested})
 

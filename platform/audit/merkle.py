@@ -61,9 +61,20 @@ class Tree:
     length is checked in one pass.
     """
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._subtrees: list[bytes] = []
+    def __init__(self, size: int = 0, subtrees: Sequence[bytes] = ()) -> None:
+        """Make an empty tree, or go on with the `size` and `subtrees` that another one had.
+
+        *Raises* ValueError when so many leaves do not make so many complete subtrees.
+        """
+        if size.bit_count() != len(subtrees):
+            raise ValueError(f"expected {size.bit_count()} subtrees of {size} leaves")
+        self.size = size
+        self._subtrees = list(subtrees)
+
+    @property
+    def subtrees(self) -> tuple[bytes, ...]:
+        """The root of each complete subtree, the largest first."""
+        return tuple(self._subtrees)
 
     def add(self, leaf: bytes) -> None:
         """Add the leaf hash `leaf` at the end."""

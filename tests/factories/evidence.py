@@ -30,11 +30,14 @@ from governance.statements.decisions import (
     Consent,
     Decision,
     OutputCheck,
+    SiteRelease,
     StudyApproval,
 )
 from governance.statements.envelope import Envelope, Kind, add_ed25519, sign_ed25519, unsigned
 from governance.statements.keys import Key
+from governance.statements.letters import Letter
 from governance.statements.registers import DataSetRegister, RegisteredDataSet
+from governance.statements.run_statements import RunManifest
 from studies import catalogue
 from studies.documents import format_moment
 from studies.plan import StudyPlan
@@ -289,6 +292,41 @@ class Consortium:
             **changes,
         }
         return self._signed(Agreement(**fields), member)
+
+    def site_release(
+        self, site: str, manifest: RunManifest, *, signer: str | None = None, **changes: Any
+    ) -> Envelope:
+        """Return the word of the steward of `site` on the share of `manifest`, with `changes`."""
+        member = signer or STEWARDS[site]
+        fields = {
+            "study": manifest.study,
+            "run": manifest.run,
+            "site": site,
+            "manifest_digest": manifest.digest,
+            "decision": "release",
+            **self._signer(member),
+            **changes,
+        }
+        del fields["valid_until"]
+        return self._signed(SiteRelease(**fields), member)
+
+    def letter(
+        self, sender: str, recipient: str, *statements: Envelope, **changes: Any
+    ) -> Envelope:
+        """Return the first letter of one site's agent to another's, with `changes`."""
+        fields = {
+            "sender": sender,
+            "recipient": recipient,
+            "number": 1,
+            "received": 0,
+            "roster": 1,
+            "rosters": (),
+            "statements": statements,
+            "issued_at": format_moment(NOW),
+            **changes,
+        }
+        letter = Letter(**fields)
+        return sign_ed25519(letter.KIND, letter.to_json(), self.site_key(sender))
 
     def output_check(self, member: str, **changes: Any) -> Envelope:
         """Return an output check by `member`; `changes` must name study, run and result_digest."""

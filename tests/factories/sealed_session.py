@@ -57,6 +57,7 @@ class SealedSession:
             "public_key": agreement_key(f"run {site}").public_key().public_bytes_raw().hex(),
             "data_set": OfferedDataSet("lung", "public", self.consortium.register(site).digest),
             "checkpoint": None,
+            "stops": [],
             "issued_at": format_moment(NOW),
         }
         return self._sign(KeyOffer(**{**fields, **changes}), site)

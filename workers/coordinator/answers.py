@@ -29,7 +29,7 @@ from governance.statements.run_statements import KeyOffer, RunAcceptance
 from studies.documents import format_moment
 from studies.models import Study
 from studies.plan import StudyPlan
-from workers.coordinator import checkpoints
+from workers.coordinator import checkpoints, log_copies
 from workers.coordinator.attempts import (
     Failure,
     begin_computing,
@@ -37,11 +37,13 @@ from workers.coordinator.attempts import (
     tell_everyone,
 )
 from workers.coordinator.manifests import propose_manifest
-from workers.coordinator.models import Attempt, AttemptParty
+from workers.coordinator.models import Attempt, AttemptParty, Letter
 from workers.coordinator.sealing import seal
 from workers.transport.control import Message
 
 logger = logging.getLogger(__name__)
+
+_TELLING = (Attempt.State.COMPUTING, Attempt.State.OPENING)
 
 Handler = Callable[[AttemptParty, Message], None]
 AnswerT = TypeVar("AnswerT", KeyOffer, RunAcceptance, ResultCertificate)
@@ -71,6 +73,12 @@ def receive(site: Site, message: Message) -> None:
         _consent(site, message)
     elif kind == "cosignature":
         _cosignature(site, message)
+    elif kind == "entries_held":
+        log_copies.note_held(site, message["size"])
+    elif kind == "letter":
+        _letter(site, message)
+    elif kind == "letter_read":
+        Letter.objects.filter(recipient=site, pk=message["number"]).delete()
     elif kind == "refusal" and not message["run"]:
         checkpoints.note_refusal(site, message["sentence"])
     else:
@@ -118,7 +126,7 @@ def _acceptance(party: AttemptParty, message: Message) -> None:
 
 
 def _progress(party: AttemptParty, message: Message) -> None:
-    if party.attempt.state == Attempt.State.COMPUTING and party.progress != message["step"]:
+    if party.attempt.state in _TELLING and party.progress != message["step"]:
         party.progress = message["step"]
         party.save(update_fields=["progress"])
 
@@ -184,6 +192,15 @@ def _consent(site: Site, message: Message) -> None:
         actions.sign_consent(study=study, envelope=envelope.to_json(), by=None)
     except (GovernanceError, ActionError) as error:
         raise AnswerError(error.code, error.sentence) from None
+
+
+def _letter(site: Site, message: Message) -> None:
+    """Keep a letter for another site's agent, which alone can read it."""
+    recipient = Site.objects.filter(slug=message["recipient"]).exclude(pk=site.pk).first()
+    if recipient is None:
+        raise AnswerError("site_unknown", "This portal has no such other site.")
+    log_copies.carry(site, recipient, base64.b64decode(message["ciphertext"], validate=True))
+    dispatch.hint(dispatch.AGENTS)
 
 
 def _cosignature(site: Site, message: Message) -> None:

@@ -1,7 +1,8 @@
 """Checkpoints of the log: published when something waits for them, settled when cosigned.
 
 Two things wait for a quorum of cosignatures: an opening permit, before any site is asked for its
-output share, and a release decision, before the investigator sees anything.
+output share, and a release decision, before the investigator sees anything. A run that is
+requested has a checkpoint published too, so that each site's copy of the log comes up to it.
 """
 
 import logging
@@ -14,7 +15,7 @@ from audit import log
 from audit.checkpoint import Checkpoint
 from audit.signed_note import NoteError, SignedNote
 from governance import dispatch
-from governance.models import Release
+from governance.models import Release, Run
 from governance.queries import current_roster
 from governance.release import make_visible
 from workers.coordinator import keys
@@ -96,7 +97,9 @@ def _awaited() -> set[int]:
     """Return the indices of the entries that wait to be cosigned."""
     permits = Attempt.objects.filter(state=Attempt.State.OPENING, permit_checkpoint=None)
     decisions = Release.objects.filter(state=Release.State.DECIDED)
+    requested = Run.objects.filter(state=Run.State.PENDING)
     indices = (
+        *requested.values_list("log_index", flat=True),
         *permits.values_list("run__release__permit_log_index", flat=True),
         *decisions.values_list("decision_log_index", flat=True),
     )

@@ -63,7 +63,8 @@ def admit(hello: Hello) -> Site:
         site.data_sets = register.to_json()["data_sets"]
         site.last_seen_at = timezone.now()
         site.save(update_fields=["data_sets", "last_seen_at"])
-        Witness.objects.update_or_create(site=site, defaults={**witnessed, "refusal": ""})
+        held = {"entries": hello.message["entries"], "refusal": ""}
+        Witness.objects.update_or_create(site=site, defaults={**witnessed, **held})
     return site
 
 

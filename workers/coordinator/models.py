@@ -74,8 +74,22 @@ class Witness(models.Model):
     site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="witness")
     size = models.PositiveBigIntegerField(default=0)
     root = models.CharField(max_length=64, blank=True)
+    # How many entries of the log its copy has.
+    entries = models.PositiveBigIntegerField(default=0)
     # Why it would not cosign the newest checkpoint; empty when it has.
     refusal = models.TextField(blank=True)
 
     def __str__(self) -> str:
         return f"{self.site} has witnessed {self.size} entries"
+
+
+class Letter(models.Model):
+    """A sealed letter from one site's agent to another's, kept until it has been read."""
+
+    sender = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="letters_sent")
+    recipient = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="letters")
+    ciphertext = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"letter {self.pk} from {self.sender} to {self.recipient}"

@@ -1,10 +1,12 @@
 """What a site is owed now: derived from the database, never remembered.
 
     on a new connection, and when a version is added            rosters
+    a letter of another site's agent, not read yet              letter
+    newest checkpoint   larger than the copy of the log there   entries
     attempt offering,   no key offer of the site yet            invitation
     attempt accepting,  no acceptance of the site yet           manifest
     attempt computing,  no certificate of the site yet          start
-    attempt opening,    permit logged and cosigned, no share    permit
+    attempt opening,    permit logged, cosigned and held there  permit
     attempt failed,     its deadline not yet passed             cancel
     newest checkpoint   larger than what the site witnessed     checkpoint
 
@@ -26,7 +28,8 @@ from audit import log
 from governance.evidence_store import evidence_for
 from governance.models import RosterVersion
 from governance.queries import current_roster, roster_chain
-from workers.coordinator.models import Attempt, AttemptParty, Witness
+from workers.coordinator import log_copies
+from workers.coordinator.models import Attempt, AttemptParty, Letter, Witness
 from workers.transport.control import Message
 
 logger = logging.getLogger(__name__)
@@ -50,21 +53,34 @@ def due(site: Site, fresh: Collection[Key] = frozenset()) -> list[tuple[Key, Mes
 def _owed(site: Site) -> Iterator[tuple[Key, Callable[[], Message]]]:
     if versions := RosterVersion.objects.count():
         yield Key("rosters", str(versions)), _rosters
-    parties = AttemptParty.objects.filter(site=site).select_related("attempt__run__version__study")
-    for party in parties.exclude(attempt__state__in=[Attempt.State.SEALED, Attempt.State.OPENED]):
-        if kind := _owed_in(party):
-            yield Key(kind, party.attempt.session), partial(_BUILD[kind], party.attempt)
+    for number in Letter.objects.filter(recipient=site).order_by("pk").values_list("pk", flat=True):
+        yield Key("letter", str(number)), partial(_letter, number)
     latest = log.latest_checkpoint()
     witness = Witness.objects.filter(site=site).first()
-    if latest is not None and witness is not None and witness.size < latest.size:
+    held = witness.entries if witness else 0
+    if latest is not None and witness is not None and held < latest.size:
+        yield (
+            Key("entries", str(held)),
+            partial(log_copies.entries_message, site, held, latest.size),
+        )
+    parties = AttemptParty.objects.filter(site=site).select_related("attempt__run__version__study")
+    for party in parties.exclude(attempt__state__in=[Attempt.State.SEALED, Attempt.State.OPENED]):
+        if kind := _owed_in(party, held):
+            # A share that waited for its site's own release is asked for anew once it is given.
+            about = f"{party.attempt.session} {party.progress if kind == 'permit' else ''}"
+            yield Key(kind, about.strip()), partial(_BUILD[kind], party.attempt)
+    if latest is not None and witness is not None and witness.size < latest.size <= held:
         yield (
             Key("checkpoint", str(latest.size)),
             partial(_checkpoint, latest, witness.size),
         )
 
 
-def _owed_in(party: AttemptParty) -> str | None:
-    """Return the type of the message that a party is owed in its attempt, or None."""
+def _owed_in(party: AttemptParty, held: int) -> str | None:
+    """Return the type of the message that a party is owed in its attempt, or None.
+
+    `held` is how many entries of the log the site's copy has.
+    """
     attempt = party.attempt
     match attempt.state:
         case Attempt.State.OFFERING if party.key_offer is None:
@@ -73,7 +89,9 @@ def _owed_in(party: AttemptParty) -> str | None:
             return "manifest"
         case Attempt.State.COMPUTING if party.certificate is None:
             return "start"
-        case Attempt.State.OPENING if party.sealed_share is None and attempt.permit_checkpoint:
+        case Attempt.State.OPENING if party.sealed_share is None and (
+            attempt.permit_checkpoint and held >= attempt.permit_checkpoint
+        ):
             return "permit"
         # After the deadline, which the site knows too, it has stopped by itself.
         case Attempt.State.FAILED if attempt.deadline_at > timezone.now():
@@ -83,6 +101,16 @@ def _owed_in(party: AttemptParty) -> str | None:
 
 def _rosters() -> Message:
     return {"type": "rosters", "rosters": [envelope.to_json() for envelope in roster_chain()]}
+
+
+def _letter(number: int) -> Message:
+    row = Letter.objects.select_related("sender").get(pk=number)
+    return {
+        "type": "letter",
+        "number": row.pk,
+        "sender": row.sender.slug,
+        "ciphertext": _base64(row.ciphertext),
+    }
 
 
 def _invitation(attempt: Attempt) -> Message:
@@ -122,6 +150,7 @@ def _permit(attempt: Attempt) -> Message:
         index=index,
         proof=_hashes(log.inclusion(index, size)),
         note=log.checkpoint_at(size, witnesses=witnesses).note,
+        release=None,
     )
 
 

@@ -17,6 +17,8 @@ from workers.party.errors import LeaseLost, StateError
 from workers.party.store import Transaction
 from workers.party.tables import FINAL
 
+AWAITING_RELEASE = "awaiting_release"
+"""The step of a sealed attempt whose share a steward of this site has to let go."""
 ABORTS_BEFORE_RENEWAL = 3
 """So many stopped computations void this site's consent (design, section 7)."""
 
@@ -157,6 +159,16 @@ def seal(
         "private_key": None,
     }
     _move(transaction, held.run, held.attempt, "computing", "sealed", columns)
+
+
+def wait_for_release(transaction: Transaction, run: str, attempt: int) -> bool:
+    """Note that a sealed attempt waits for this site's own release; tell whether that is news."""
+    changed = transaction.execute(
+        "UPDATE attempts SET step = ? WHERE run = ? AND attempt = ? AND state = 'sealed'"
+        " AND step <> ?",
+        (AWAITING_RELEASE, run, attempt, AWAITING_RELEASE),
+    )
+    return changed.rowcount == 1
 
 
 def finish(transaction: Transaction, run: str, attempt: int, state: str, *, reason: str) -> None:

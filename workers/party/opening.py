@@ -20,7 +20,7 @@ from governance.errors import refusal
 from governance.permit import verify_permit
 from governance.statements.envelope import Envelope
 from governance.statements.run_statements import RunManifest
-from workers.party import ledger, witness
+from workers.party import ledger, log_copy, witness
 from workers.party.attempts import Attempt
 from workers.party.store import Transaction
 from workers.party.verification import Study
@@ -28,23 +28,20 @@ from workers.transport import output_share
 from workers.transport.output_share import OutputShare
 
 
-def open_share(
+def check_permit(
     transaction: Transaction,
     attempt: Attempt,
     study: Study,
     message: Mapping[str, Any],
     *,
     site: str,
-) -> str:
-    """Return the site's output share, encrypted for the manifest's recipient, in base64.
+) -> None:
+    """Check that this very session may be opened, and that the log that this site holds says so.
 
-    The ledger's reservation is committed: there is no refund from here on.
     *Raises* Refusal permit_not_logged, permit_mismatch, checkpoint_not_cosigned,
-    checkpoint_inconsistent, certificate_missing, certificate_mismatch.
+    checkpoint_inconsistent, entries_missing, certificate_missing, certificate_mismatch.
     """
-    if attempt.manifest is None or attempt.output_share is None or attempt.commitment_salt is None:
-        raise refusal("attempt_unknown", site=site)
-    roster, manifest = study.verified.roster, RunManifest.parse(attempt.manifest)
+    roster, manifest = study.verified.roster, RunManifest.parse(attempt.manifest or b"")
     certificates = {
         name: Envelope.parse(envelope) for name, envelope in message["certificates"].items()
     }
@@ -61,12 +58,24 @@ def open_share(
         own_certificate=own.digest,
     )
     _check_history(transaction, message["note"], site=site)
+    _check_held(transaction, message, site=site)
     if permit.charge != {"micro_epsilon": study.plan.charge_micro_epsilon}:
         raise refusal("permit_mismatch", problem="its charge is not that of the plan")
     for name, digest in permit.certificates.items():
         if name not in certificates or certificates[name].digest != digest:
             raise refusal("certificate_missing", site=name)
     check_certificates(SealedSession(manifest, certificates), roster)
+
+
+def give_up_share(transaction: Transaction, attempt: Attempt, *, site: str) -> str:
+    """Return the site's output share, encrypted for the manifest's recipient, in base64.
+
+    The ledger's reservation is committed: there is no refund from here on.
+    *Raises* Refusal attempt_unknown when there is no share to give up.
+    """
+    if attempt.manifest is None or attempt.output_share is None or attempt.commitment_salt is None:
+        raise refusal("attempt_unknown", site=site)
+    manifest = RunManifest.parse(attempt.manifest)
     ledger.commit(transaction, attempt.run, attempt.attempt)
     ciphertext = output_share.encrypt(
         OutputShare(attempt.commitment_salt, attempt.output_share),
@@ -75,6 +84,18 @@ def open_share(
         site=site,
     )
     return base64.b64encode(ciphertext).decode()
+
+
+def _check_held(transaction: Transaction, message: Mapping[str, Any], *, site: str) -> None:
+    """Check that the permit's entry stands in this site's own copy of the log."""
+    index = message["index"]
+    held = log_copy.entry(transaction, index)
+    if held is None:
+        raise refusal(
+            "entries_missing", site=site, held=log_copy.size(transaction), expected=index + 1
+        )
+    if held.leaf != base64.b64decode(message["leaf"]):
+        raise refusal("permit_not_logged", problem=f"this site holds another entry {index}")
 
 
 def _check_history(transaction: Transaction, note: str, *, site: str) -> None:

@@ -20,8 +20,15 @@ _SCHEMA = {
             "uniqueItems": True,
         },
         "require_local_consent": {"type": "boolean"},
+        "require_release": {"type": "boolean"},
     },
-    "required": ["maximum_epsilon", "minimum_cohort", "classes", "require_local_consent"],
+    "required": [
+        "maximum_epsilon",
+        "minimum_cohort",
+        "classes",
+        "require_local_consent",
+        "require_release",
+    ],
     "additionalProperties": False,
 }
 
@@ -41,6 +48,7 @@ class Policy:
     minimum_cohort: int = 20
     classes: tuple[str, ...] = ("cohort-count/1", "kaplan-meier/1")
     require_local_consent: bool = False
+    require_release: bool = False
 
     @classmethod
     def parse(cls, document: Any) -> Policy:
@@ -55,6 +63,7 @@ class Policy:
             "minimum_cohort": self.minimum_cohort,
             "classes": list(self.classes),
             "require_local_consent": self.require_local_consent,
+            "require_release": self.require_release,
         }
 
     def objection(self, plan: StudyPlan) -> str | None:

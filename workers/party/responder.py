@@ -12,11 +12,11 @@ from datetime import datetime
 
 from governance import reasons
 from governance.errors import GovernanceError, refusal
-from governance.statements.envelope import Envelope
-from workers.party import attempts, endings, steps, trust, witness
+from workers.party import attempts, endings, lessons, log_copy, steps, trust, witness
 from workers.party.data_sets import signed_register
 from workers.party.errors import PartyError
 from workers.party.home import SiteHome
+from workers.party.release_gate import AwaitingRelease
 from workers.party.store import Transaction, record
 from workers.transport.control import VERSION, Message, Sender, format_message, hello_bytes
 
@@ -27,6 +27,11 @@ _STEPS: Mapping[str, Callable[[steps.Desk, Message], Message]] = {
     "manifest": steps.manifest,
     "start": steps.start,
     "permit": steps.permit,
+}
+_LESSONS: Mapping[str, Callable[[steps.Desk, Message], list[Message]]] = {
+    "rosters": lessons.rosters,
+    "entries": lessons.entries,
+    "letter": lessons.letter,
 }
 
 
@@ -49,6 +54,7 @@ class Responder:
         )
         with self._home.store.reading() as transaction:
             seen = witness.latest(transaction)
+            held = log_copy.size(transaction)
         return _frame(
             {
                 "type": "hello",
@@ -56,6 +62,7 @@ class Responder:
                 "site": configuration.site,
                 "register": signed_register(self._home).to_json(),
                 "checkpoint": None if seen is None else {"size": seen.size, "root": seen.root},
+                "entries": held,
                 "signature": self._home.identity.sign(signed).hex(),
             }
         )
@@ -66,9 +73,9 @@ class Responder:
         if kind in _STEPS:
             return [self._decide(kind, message)]
         if kind == "checkpoint":
-            return [self._cosign(message)]
-        if kind == "rosters":
-            return self._learn_rosters(message)
+            return self._cosign(message)
+        if kind in _LESSONS:
+            return self._learn(kind, message)
         if kind == "cancel":
             self._cancel(message)
         elif kind == "error":
@@ -83,11 +90,15 @@ class Responder:
                 return stored
             if kind == "invitation":
                 endings.supersede(transaction, run, number, now=now)
+                lessons.from_invitation(self._home, transaction, message)
             transaction.execute("SAVEPOINT decision")
             try:
                 answer = _STEPS[kind](steps.Desk(self._home, transaction, now), message)
                 frame = attempts.store_answer(transaction, run, number, kind, _frame(answer))
                 record(transaction, at=now, event=f"{kind} accepted", run=run, attempt=number)
+            except AwaitingRelease:
+                transaction.execute("ROLLBACK TO decision")
+                frame = self._wait_for_release(transaction, run, number, now=now)
             except (GovernanceError, PartyError) as error:
                 transaction.execute("ROLLBACK TO decision")
                 frame = endings.refuse(
@@ -116,7 +127,7 @@ class Responder:
             problem="something at the site needs its operator first; its journal says what",
         )
 
-    def _cosign(self, message: Message) -> str:
+    def _cosign(self, message: Message) -> list[str]:
         try:
             with self._home.store.reading() as transaction:
                 roster = trust.newest(self._home, transaction)
@@ -130,20 +141,37 @@ class Responder:
             )
         except GovernanceError as error:
             self._note("checkpoint refused", error.sentence)
-            return _frame(endings.refusal_message("", 0, error))
-        return _frame({"type": "cosignature", "size": size, "line": line})
+            with self._home.store.transaction() as transaction:
+                held = lessons.take_back(transaction)
+            answer = _frame(endings.refusal_message("", 0, error))
+            return [answer, _frame({"type": "entries_held", "size": held})]
+        return [_frame({"type": "cosignature", "size": size, "line": line})]
 
-    def _learn_rosters(self, message: Message) -> list[str]:
+    def _wait_for_release(
+        self, transaction: Transaction, run: str, number: int, *, now: datetime
+    ) -> str:
+        """Return that the share waits for a steward; not an answer, for the portal asks again."""
+        if attempts.wait_for_release(transaction, run, number):
+            record(transaction, at=now, event="share awaits release", run=run, attempt=number)
+        return _frame(
+            {"type": "progress", "run": run, "attempt": number, "step": attempts.AWAITING_RELEASE}
+        )
+
+    def _learn(self, kind: str, message: Message) -> list[str]:
+        """Take in what the portal or another site tells, and stop what it stops."""
+        now = self._clock()
         try:
             with self._home.store.transaction() as transaction:
-                chain = [Envelope.parse(value) for value in message["rosters"]]
-                trust.remember(self._home, transaction, chain)
+                answers = _LESSONS[kind](steps.Desk(self._home, transaction, now), message)
         except GovernanceError as error:
-            self._note("rosters refused", error.sentence)
-            return [
-                _frame({"type": "error", "code": error.code, "sentence": error.sentence[:1000]})
-            ]
-        return []
+            self._note(f"{kind} refused", error.sentence)
+            said = {"type": "error", "code": error.code, "sentence": error.sentence[:1000]}
+            answers = [said, *lessons.after_a_fault(self._home, kind, message)]
+        with self._home.store.transaction() as transaction:
+            stopped = steps.reconsider(steps.Desk(self._home, transaction, now))
+        if stopped:
+            self._home.store.forget_erased()
+        return [*map(_frame, answers), *stopped]
 
     def _cancel(self, message: Message) -> None:
         code = message["reason"] if message["reason"] in reasons.REASONS else "cancelled"

@@ -16,7 +16,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from governance.errors import refusal
+from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence
 from governance.statements.envelope import Envelope, sign_ed25519
 from governance.statements.payloads import Payload
@@ -27,7 +27,16 @@ from governance.statements.run_statements import (
     SeenCheckpoint,
 )
 from studies.documents import format_moment, parse_moment
-from workers.party import attempts, ledger, opening, verification, witness
+from workers.party import (
+    attempts,
+    dossier,
+    endings,
+    ledger,
+    opening,
+    release_gate,
+    verification,
+    witness,
+)
 from workers.party.attempts import Attempt
 from workers.party.home import SiteHome
 from workers.party.store import Transaction
@@ -87,6 +96,7 @@ def invitation(desk: Desk, message: Message) -> Message:
             public_key=private_key.public_key().public_bytes_raw().hex(),
             data_set=study.data_set,
             checkpoint=None if seen is None else SeenCheckpoint(seen.size, seen.root),
+            stops=dossier.stops(desk.transaction, study.subjects),
             issued_at=format_moment(desk.now),
         )
     )
@@ -159,12 +169,41 @@ def start(desk: Desk, message: Message) -> Message:
 
 
 def permit(desk: Desk, message: Message) -> Message:
-    """Verify the permit, commit the ledger, give up the output share, erase it here."""
+    """Verify the permit, commit the ledger, give up the output share, erase it here.
+
+    Where this site's policy has a release gate, a data steward has to let the share go first.
+    *Raises* AwaitingRelease until one has.
+    """
     attempt = _attempt(desk, message, "sealed")
     study = desk.study_of(attempt)
-    ciphertext = opening.open_share(desk.transaction, attempt, study, message, site=desk.site)
+    opening.check_permit(desk.transaction, attempt, study, message, site=desk.site)
+    release_gate.check_released(desk.home, desk.transaction, attempt, study, message["release"])
+    ciphertext = opening.give_up_share(desk.transaction, attempt, site=desk.site)
     attempts.finish(desk.transaction, attempt.run, attempt.attempt, "opened", reason="")
     return _reply("shares", attempt.run, attempt.attempt, ciphertext=ciphertext)
+
+
+def reconsider(desk: Desk) -> list[str]:
+    """Stop every attempt under way that what is known by now does not permit any more.
+
+    Return the frames that say so.
+    """
+    frames = []
+    for attempt in attempts.unfinished(desk.transaction):
+        try:
+            desk.study_of(attempt)
+        except GovernanceError as error:
+            frames.append(
+                endings.refuse(
+                    desk.transaction,
+                    attempt.run,
+                    attempt.attempt,
+                    error,
+                    now=desk.now,
+                    detail=error.sentence,
+                )
+            )
+    return frames
 
 
 def _attempt(desk: Desk, message: Message, state: str) -> Attempt:

@@ -18,7 +18,7 @@ from pathlib import Path
 from workers.party.errors import HomeError
 from workers.party.tables import ADDITIONS, MOVES, TABLES
 
-VERSION = 2
+VERSION = 3
 BUSY_TIMEOUT_SECONDS = 20
 
 Transaction = sqlite3.Connection

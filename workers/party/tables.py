@@ -53,6 +53,52 @@ BEGIN SELECT RAISE(ABORT, 'what was consumed stays consumed'); END;
 """
 """Added in version 2 of the store."""
 
+RECORD = """
+CREATE TABLE entries (
+    number INTEGER PRIMARY KEY, study TEXT NOT NULL, event TEXT NOT NULL, about TEXT NOT NULL,
+    leaf BLOB NOT NULL
+);
+CREATE INDEX entries_by_study ON entries (study) WHERE study <> '';
+CREATE INDEX entries_by_subject ON entries (about) WHERE about <> '';
+CREATE TABLE log_copy (
+    only INTEGER PRIMARY KEY CHECK (only = 1), size INTEGER NOT NULL, chain_hash BLOB NOT NULL,
+    subtrees BLOB NOT NULL
+);
+INSERT INTO log_copy VALUES (1, 0, zeroblob(32), x'');
+
+CREATE TABLE statements (
+    digest TEXT PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, stops INTEGER NOT NULL,
+    source TEXT NOT NULL, envelope TEXT NOT NULL
+);
+CREATE INDEX statements_by_subject ON statements (about);
+CREATE TRIGGER statements_stand BEFORE UPDATE ON statements
+BEGIN SELECT RAISE(ABORT, 'a statement does not change'); END;
+
+CREATE TABLE letters_due (
+    recipient TEXT NOT NULL, digest TEXT NOT NULL REFERENCES statements (digest),
+    number INTEGER NOT NULL DEFAULT 0, arrived INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (recipient, digest)
+);
+CREATE TABLE correspondents (
+    site TEXT PRIMARY KEY, sent INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,
+    heeded INTEGER NOT NULL DEFAULT 0, roster INTEGER NOT NULL DEFAULT 0
+);
+CREATE TRIGGER letters_are_read_in_order BEFORE UPDATE OF received ON correspondents
+WHEN NEW.received < OLD.received
+BEGIN SELECT RAISE(ABORT, 'a letter is read once'); END;
+
+CREATE TABLE explanations (
+    run TEXT NOT NULL, attempt INTEGER NOT NULL, step TEXT NOT NULL, at TEXT NOT NULL,
+    accepted INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (run, attempt, step)
+);
+
+CREATE TABLE releases (
+    run TEXT NOT NULL, attempt INTEGER NOT NULL, envelope TEXT NOT NULL,
+    PRIMARY KEY (run, attempt)
+);
+"""
+"""Added in version 3 of the store."""
+
 TABLES = """
 CREATE TABLE moves (source TEXT, target TEXT, PRIMARY KEY (source, target));
 
@@ -159,6 +205,6 @@ CREATE TABLE journal (
 );
 """
 
-TABLES += PREPROCESSED
-ADDITIONS = {1: PREPROCESSED}
+TABLES += PREPROCESSED + RECORD
+ADDITIONS = {1: PREPROCESSED, 2: RECORD}
 """What a store of an older version lacks, by that version."""

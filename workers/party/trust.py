@@ -20,7 +20,7 @@ from workers.party.store import Transaction
 
 def newest(home: SiteHome, transaction: Transaction) -> Roster:
     """Return the newest roster this site has verified. *Raises* Refusal roster_unverified."""
-    known = _remembered(transaction)
+    known = remembered(transaction)
     if not known:
         raise refusal("roster_unverified", problem="this site has seen no roster yet")
     return _verified(home, known)
@@ -36,7 +36,7 @@ def remember(
     is another history than the one this site has seen.
     """
     _verified(home, chain)
-    known = _remembered(transaction)
+    known = remembered(transaction)
     common = min(len(chain), len(known))
     if [item.digest for item in chain[:common]] != [item.digest for item in known[:common]]:
         raise refusal("roster_unverified", problem="this site has seen another version of it")
@@ -45,12 +45,13 @@ def remember(
             "INSERT INTO rosters VALUES (?, ?, ?)",
             (version, envelope.digest, json.dumps(envelope.to_json())),
         )
-    return tuple(chain) if len(chain) >= len(known) else tuple(known)
+    return tuple(chain) if len(chain) >= len(known) else known
 
 
-def _remembered(transaction: Transaction) -> list[Envelope]:
+def remembered(transaction: Transaction) -> tuple[Envelope, ...]:
+    """Return every roster this site has verified, oldest first."""
     rows = transaction.execute("SELECT envelope FROM rosters ORDER BY version")
-    return [Envelope.parse(json.loads(row["envelope"])) for row in rows]
+    return tuple(Envelope.parse(json.loads(row["envelope"])) for row in rows)
 
 
 def _verified(home: SiteHome, chain: Sequence[Envelope]) -> Roster:

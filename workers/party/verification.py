@@ -8,6 +8,7 @@ with one code and one sentence; it changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from datetime import datetime
 
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence, Verified, check_consented, check_may_run
+from governance.record import check_record
 from governance.roster import Roster
 from governance.standing import CLOCK_SKEW, goes_ahead
 from governance.statements.decisions import Consent
@@ -28,7 +30,7 @@ from governance.statements.run_statements import (
 )
 from studies.documents import parse_moment
 from studies.plan import StudyPlan
-from workers.party import attempts, trust, witness
+from workers.party import attempts, dossier, log_copy, trust, witness
 from workers.party.attempts import Attempt
 from workers.party.data_set_check import check_data_set
 from workers.party.data_sets import OPEN_KINDS
@@ -40,11 +42,15 @@ from workers.party.store import Transaction
 
 @dataclass(frozen=True)
 class Study:
-    """A study that this site may take part in: what was verified, and the data set it will use."""
+    """A study that this site may take part in: what was verified, and the data set it will use.
+
+    `subjects` are the digests of what decides on it: plan, class and agreement.
+    """
 
     verified: Verified
     data_set: OfferedDataSet
     consent_digest: str
+    subjects: tuple[str, ...]
 
     @property
     def plan(self) -> StudyPlan:
@@ -57,20 +63,29 @@ def check_study(
 ) -> Study:
     """Return the study of `evidence`, once committee, consents, policy and data set allow it.
 
-    The site's own consents and withdrawals are added to what the portal sent, all of them: what
-    the portal sent under the same digest may lack the signature by which it counts. So a
-    withdrawal signed here holds whatever the portal makes of it. A plan whose numbers could
-    wrap is refused here, long before any data is read.
+    Everything this site knows is added to what the portal sent: decisions signed here, those of
+    its dossier, and what its copy of the log records. So a decision to stop, once known here,
+    holds whatever the portal makes of it. A plan whose numbers could wrap is refused here, long
+    before any data is read.
     *Raises* Refusal.
     """
     site = home.configuration.site
-    chain = trust.remember(home, transaction, evidence.rosters)
+    rosters = learn(home, transaction, evidence)
     local = local_consents(transaction)
-    evidence = replace(evidence, rosters=chain, consents=(*evidence.consents, *local))
+    subjects = subjects_of(evidence, rosters[-1])
+    known = dossier.about(transaction, subjects)
+    chain = trust.remembered(transaction)
+    evidence = dossier.added_to(replace(evidence, rosters=chain), [*known, *local])
     verified = check_may_run(evidence, pinned_roster=str(home.configuration.pinned_roster), now=now)
     plan = verified.plan
     if site not in plan.sites:
         raise refusal("site_not_in_plan", site=site)
+    check_record(
+        log_copy.record_of(transaction, plan.study, subjects),
+        plan,
+        about=subjects,
+        known=dossier.known_digests(evidence, rosters),
+    )
     cost_of(plan)
     own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
     _check_not_stopped_here(local, plan, own_consent)
@@ -83,7 +98,30 @@ def check_study(
     stopped = attempts.aborts_since_consent(transaction, consent_digest=own_consent.digest)
     if stopped >= attempts.ABORTS_BEFORE_RENEWAL:
         raise refusal("renewed_consent_needed")
-    return Study(verified, check_data_set(home, verified, site=site), own_consent.digest)
+    data_set = check_data_set(home, verified, site=site)
+    return Study(verified, data_set, own_consent.digest, subjects)
+
+
+def learn(home: SiteHome, transaction: Transaction, evidence: Evidence) -> tuple[Roster, ...]:
+    """Keep the rosters and decisions that came with `evidence`, and return all rosters known.
+
+    What was learnt stays even where the study is then refused: a decision that the portal showed
+    once, it cannot take back.
+    *Raises* Refusal roster_unverified.
+    """
+    site = home.configuration.site
+    chain = trust.remember(home, transaction, evidence.rosters)
+    rosters = tuple(map(Roster.parse, chain))
+    dossier.keep(transaction, dossier.decisions_in(evidence), rosters, site=site, source="portal")
+    return rosters
+
+
+def subjects_of(evidence: Evidence, roster: Roster) -> tuple[str, ...]:
+    """Return the digests of what decides on the study of `evidence`: plan, class, agreement."""
+    required = roster.rules.agreement
+    documents = (evidence.plan, evidence.class_document)
+    digests = tuple(hashlib.sha256(document).hexdigest() for document in documents)
+    return digests if required is None else (*digests, required.digest)
 
 
 def check_manifest(
@@ -101,7 +139,7 @@ def check_manifest(
     The site's own key offer must stand in it unchanged, every other one must be signed by the
     identity that the roster gives that site.
     *Raises* Refusal manifest_mismatch, run_key_mismatch, rehearsal_on_confidential_data,
-    deadline_passed, checkpoint_inconsistent.
+    deadline_passed, stop_withheld, checkpoint_inconsistent.
     """
     site = home.configuration.site
     manifest = _parse_manifest(body)
@@ -121,6 +159,8 @@ def check_manifest(
         offer = _check_offer(envelope, study.verified.roster, attempt, study, site=party.site)
         if offer.public_key != party.public_key:
             raise refusal("run_key_mismatch", site=party.site)
+        if not set(offer.stops) <= set(dossier.stops(transaction, study.subjects)):
+            raise refusal("stop_withheld", site=party.site)
         seen = offer.checkpoint
         witness.check_same_history(
             transaction,

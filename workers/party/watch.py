@@ -18,6 +18,7 @@ from workers.party import attempts, endings
 from workers.party.attempts import Attempt
 from workers.party.home import SiteHome
 from workers.party.lease import STALE_SECONDS
+from workers.party.letters import Postman
 from workers.party.store import Transaction
 from workers.transport.control import Sender, format_message
 
@@ -42,6 +43,7 @@ class Watch:
         self._told: dict[_Key, str] = {}
         self._moved: dict[_Key, tuple[tuple[str, int], float]] = {}
         self._consents_told = 0
+        self._postman = Postman(home, monotonic=monotonic)
         # What ended before this connection is told when the portal asks again.
         with home.store.reading() as transaction:
             self._endings_told, _ = endings.failures_after(transaction, 0)
@@ -64,11 +66,12 @@ class Watch:
                     _end(transaction, found, reason, now=now)
                 self._moved.pop(_key(found), None)
         with store.reading() as transaction:
-            return [
+            frames = [
                 *self._new_consents(transaction),
                 *self._new_steps(transaction),
                 *self._new_failures(transaction),
             ]
+        return [*frames, *self._postman.look(now=now)]
 
     def _new_steps(self, transaction: Transaction) -> list[str]:
         frames = []

@@ -1,8 +1,9 @@
 """This site as a witness of the audit log.
 
-It cosigns a checkpoint only when the log signed it and it continues the largest tree that this
-site has cosigned before; it keeps the new tree head before its signature leaves. Together with
-the other sites' cosignatures this keeps the portal from showing two histories.
+It cosigns a checkpoint only when the log signed it, it continues the largest tree that this site
+has cosigned before, and the entries that this site holds make exactly this tree; it keeps the new
+tree head before its signature leaves. Together with the other sites' cosignatures this keeps the
+portal from showing two histories.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from audit import checkpoint, merkle
 from audit.signed_note import NoteError, SignedNote
 from governance.errors import refusal
 from governance.roster import Roster
+from workers.party import log_copy
 from workers.party.home import SiteHome
 from workers.party.store import Transaction, record
 
@@ -63,8 +65,8 @@ def cosign(
 ) -> tuple[int, str]:
     """Return the size and the cosignature line for the checkpoint in `note`.
 
-    A tree cosigned before gets the line it got then. *Raises* Refusal checkpoint_unsigned or
-    checkpoint_inconsistent.
+    A tree cosigned before gets the line it got then. *Raises* Refusal checkpoint_unsigned,
+    entries_missing or checkpoint_inconsistent.
     """
     site = home.configuration.site
     try:
@@ -78,6 +80,7 @@ def cosign(
         if row is not None and row["root"] == head.root.hex():
             return head.size, str(row["line"])
         _check_continues(transaction, head, old_size=old_size, proof=proof, site=site)
+        log_copy.check_covers(transaction, head, site=site)
         line = checkpoint.cosign(
             head, home.identity, witness=site, timestamp=int(now.timestamp())
         ).encode()

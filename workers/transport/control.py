@@ -26,6 +26,7 @@ VERSION = 1
 PATH = "/agent/v1/control"
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_CIPHERTEXT_BYTES = 700 << 10
+MAX_LETTER_BYTES = 500 << 10
 
 CLOSE_MALFORMED = 4400
 CLOSE_NOT_AUTHENTICATED = 4401
@@ -104,6 +105,8 @@ _EVIDENCE = _closed(
         "consents": _ENVELOPES,
     }
 )
+_LETTER = _base64(MAX_LETTER_BYTES)
+_LEAF = _base64(65_535)
 _ATTEMPT_KEY = {"run": _RUN, "attempt": _ATTEMPT}
 _ERROR = {"code": _CODE, "sentence": _SENTENCE}
 
@@ -120,6 +123,12 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
         },
         "heartbeat": {},
         "rosters": {"rosters": {**_ENVELOPES, "minItems": 1}},
+        "entries": {
+            "first": _SIZE,
+            "leaves": {"type": "array", "items": _LEAF, "minItems": 1, "maxItems": 2000},
+            "statements": _ENVELOPES,
+        },
+        "letter": {"number": _SIZE, "sender": _SITE, "ciphertext": _LETTER},
         "invitation": {**_ATTEMPT_KEY, "session": _SESSION, "evidence": _EVIDENCE},
         "manifest": {**_ATTEMPT_KEY, "manifest": _BYTES, "key_offers": _BY_SITE},
         "start": {**_ATTEMPT_KEY, "acceptances": _BY_SITE},
@@ -133,6 +142,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
             "index": _SIZE,
             "proof": _PROOF,
             "note": _NOTE,
+            "release": {"anyOf": [_ENVELOPE, {"type": "null"}]},
         },
         "error": _ERROR,
     },
@@ -142,6 +152,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
             "site": _SITE,
             "register": _ENVELOPE,
             "checkpoint": {"anyOf": [_closed({"size": _SIZE, "root": _DIGEST}), {"type": "null"}]},
+            "entries": _SIZE,
             "signature": _SIGNATURE,
         },
         "heartbeat": {},
@@ -149,7 +160,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
         "acceptance": {**_ATTEMPT_KEY, "envelope": _ENVELOPE},
         "progress": {
             **_ATTEMPT_KEY,
-            "step": {"enum": ["queued", "connecting", "computing", "sealed"]},
+            "step": {"enum": ["queued", "connecting", "computing", "sealed", "awaiting_release"]},
         },
         "certificate": {**_ATTEMPT_KEY, "envelope": _ENVELOPE},
         # A refused checkpoint belongs to no run: run "" and attempt 0.
@@ -165,6 +176,9 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
         "cosignature": {"size": _SIZE, "line": _text(r"^— [^\s+]+ [A-Za-z0-9+/]+={0,2}$", 1024)},
         "shares": {**_ATTEMPT_KEY, "ciphertext": _base64(MAX_CIPHERTEXT_BYTES)},
         "consent": {"envelope": _ENVELOPE},
+        "entries_held": {"size": _SIZE},
+        "letter": {"recipient": _SITE, "ciphertext": _LETTER},
+        "letter_read": {"number": _SIZE},
         "error": _ERROR,
     },
 }

@@ -20,6 +20,10 @@ GENUINE = {
     Kind.STUDY_APPROVAL: CONSORTIUM.review("m-ruth", SESSION.plan).body,
     Kind.CONSENT: CONSORTIUM.consent("alder", SESSION.plan).body,
     Kind.AGREEMENT: CONSORTIUM.agreement("alder").body,
+    Kind.SITE_RELEASE: CONSORTIUM.site_release("alder", SESSION.manifest()).body,
+    Kind.LETTER: CONSORTIUM.letter(
+        "alder", "birch", CONSORTIUM.consent("alder", SESSION.plan)
+    ).body,
     Kind.OUTPUT_CHECK: CONSORTIUM.output_check(
         "m-olga", study="st-1", run="run-1", result_digest="0" * 64
     ).body,

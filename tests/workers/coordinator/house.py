@@ -106,6 +106,7 @@ class FakeSite:
             "public_key": public.public_bytes_raw().hex(),
             "data_set": {"name": "lung", "kind": "public", "register_digest": register.digest},
             "checkpoint": None,
+            "stops": [],
             "issued_at": format_moment(NOW),
             **changes,
         }
@@ -188,6 +189,9 @@ class FakeSite:
         )
         return _about(message, "shares", ciphertext=self.sealed_share())
 
+    def _entries(self, message: Message) -> Message:
+        return {"type": "entries_held", "size": message["first"] + len(message["leaves"])}
+
     def _rosters(self, _message: Message) -> None:
         return None
 
@@ -248,8 +252,15 @@ class House:
         return [message["type"] for message in self.messages(site)]
 
     def messages(self, site: str) -> list[Message]:
-        """Return what `site` is owed now, but for the rosters that come with each connection."""
+        """Return what `site` is owed now, but for the rosters that come with each connection.
+
+        Its copy of the log is brought up to date before.
+        """
         due = sessions.due(self.row(site))
+        for _, message in due:
+            if message["type"] == "entries":
+                answers.receive(self.row(site), self.sites[site].honest_answer(message) or {})
+                return self.messages(site)
         return [message for key, message in due if key.kind != "rosters"]
 
     def deliver(self, site: str, *only: str) -> None:

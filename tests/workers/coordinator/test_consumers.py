@@ -72,6 +72,7 @@ class Agent:
             "site": name,
             "register": self.site.consortium.register(name).to_json(),
             "checkpoint": None,
+            "entries": 0,
             "signature": key.sign(signed).hex(),
             **changes,
         }
@@ -280,4 +281,5 @@ async def test_three_agents_carry_a_run_to_its_opened_result(
     run = await Run.objects.aget(pk=house.run.pk)
     assert run.state == Run.State.SUCCEEDED
     for agent in agents:
-        assert agent.site.heard == ["invitation", "manifest", "start", "checkpoint", "permit"]
+        expected = ["invitation", "manifest", "start", "entries", "checkpoint", "permit"]
+        assert agent.site.heard == expected

@@ -72,8 +72,8 @@ class Log:
     consortium: Consortium
     entries: list[entry.Entry] = field(default_factory=list)
 
-    def append(self, event: str, **data: Any) -> entry.Entry:
-        """Append an entry."""
+    def append(self, event: str, study: str = "", **data: Any) -> entry.Entry:
+        """Append an entry, of `study` if one is named."""
         previous = self.entries[-1].chain_hash if self.entries else entry.GENESIS
         made = entry.make(
             index=len(self.entries),
@@ -81,7 +81,7 @@ class Log:
             event=event,
             actor="portal",
             subject="run:run-1",
-            study="st-7f3a90c1",
+            study=study,
             data=data,
             at=NOW,
         )
@@ -111,6 +111,15 @@ class Log:
             for site in cosigners
         ]
         return note.with_signatures(*lines)
+
+    def entries_message(self, first: int = 0, *statements: Envelope) -> Message:
+        """Return the message with the entries from `first` on, and decisions that they record."""
+        return {
+            "type": "entries",
+            "first": first,
+            "leaves": [to_base64(made.leaf) for made in self.entries[first:]],
+            "statements": [statement.to_json() for statement in statements],
+        }
 
     def checkpoint_message(self, old_size: int) -> Message:
         """Return the message that asks a site to cosign the newest checkpoint."""
@@ -165,6 +174,7 @@ class Attempt:
             public_key=self.peer_key(site).public_key().public_bytes_raw().hex(),
             data_set=OfferedDataSet("lung", "confidential", "00" * 32),
             checkpoint=None,
+            stops=(),
             issued_at=format_moment(NOW),
         )
         return self.sign(site, replace(offer, **changes))
@@ -273,6 +283,7 @@ class Attempt:
             "index": made.index,
             "proof": [to_base64(item) for item in proof],
             "note": log.note(*cosigners).encode(),
+            "release": None,
         }
 
     def permit(self, certificates: dict[str, Envelope], **changes: Any) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.factories.evidence import NOW
+from tests.workers.party.consortium_site import Log
 from workers.party.agent import Agent
 from workers.party.home import SiteHome
 from workers.transport.control import (
@@ -34,6 +35,8 @@ class LyingPortal:
     hello: Message = field(default_factory=dict)
     socket: ServerConnection | None = None
     challenge: Message = field(default_factory=dict)
+    log: Log | None = None
+    letters: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
 
     async def serve(self, socket: ServerConnection) -> None:
         """Challenge, welcome, and collect what the agent says."""
@@ -47,13 +50,19 @@ class LyingPortal:
         await self.connected.put(socket)
         async for frame in socket:
             assert isinstance(frame, str)
+            message = parse_message(frame, sender=Sender.AGENT)
             # Reports of progress come when they come, even behind what they report.
-            if parse_message(frame, sender=Sender.AGENT)["type"] not in ("heartbeat", "progress"):
+            if message["type"] == "letter":
+                await self.letters.put(message)
+            elif message["type"] not in ("heartbeat", "progress", "entries_held"):
                 await self.frames.put(frame)
 
     async def say(self, message: Message) -> None:
-        """Send a message."""
+        """Send a message; before one that speaks of the log, the entries of `log`."""
         assert self.socket is not None
+        if self.log is not None and message["type"] in ("checkpoint", "permit"):
+            entries = format_message(self.log.entries_message(), sender=Sender.PORTAL)
+            await self.socket.send(entries)
         await self.socket.send(format_message(message, sender=Sender.PORTAL))
 
     async def hear_frame(self) -> str:

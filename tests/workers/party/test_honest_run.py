@@ -42,6 +42,7 @@ async def test_a_rehearsal_without_noise_opens_exactly_the_sum(
     attempt = Attempt(consortium, consortium.plan(mode="rehearsal"), noise="off")
     peers, log = Peers(vector_value=2), Log(consortium)
     async with lying_portal(home, computing(home, peers)) as portal:
+        portal.log = log
         own = await sealed(portal, attempt)
         message = attempt.permit_message(log, attempt.certificates(own))
         result = opened(await portal.ask(message), consortium, attempt, peers)
@@ -65,6 +66,7 @@ async def test_a_study_opens_the_sum_with_this_site_s_noise_in_it(
     attempt = Attempt(consortium, consortium.plan(privacy=privacy))
     peers, log = Peers(), Log(consortium)
     async with lying_portal(home, computing(home, peers)) as portal:
+        portal.log = log
         own = await sealed(portal, attempt)
         message = attempt.permit_message(log, attempt.certificates(own))
         result = np.array(opened(await portal.ask(message), consortium, attempt, peers))
@@ -80,6 +82,7 @@ async def test_a_message_answered_before_gets_the_same_bytes(
     attempt = Attempt(consortium, consortium.plan())
     log = Log(consortium)
     async with lying_portal(home, computing(home, Peers())) as portal:
+        portal.log = log
         await portal.say(attempt.invitation())
         first = await portal.hear_frame()
         await portal.disconnect()
@@ -99,6 +102,7 @@ async def test_it_cosigns_a_log_that_grows(home: SiteHome, consortium: Consortiu
     log = Log(consortium)
     log.append("study.created")
     async with lying_portal(home, lambda *_: None) as portal:
+        portal.log = log
         await portal.say({"type": "rosters", "rosters": [consortium.roster_envelope.to_json()]})
         first = await cosigned(portal, log, 0)
         again = await portal.ask(log.checkpoint_message(0))

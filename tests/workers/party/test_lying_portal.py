@@ -196,6 +196,7 @@ async def test_more_runs_than_the_plan_allows(home: SiteHome, consortium: Consor
     first = Attempt(consortium, plan)
     second = Attempt(consortium, plan, run="run-2", session="5f" * 16)
     async with lying_portal(home, computing(home, Peers())) as portal:
+        portal.log = log
         own = await sealed(portal, first)
         message = first.permit_message(log, first.certificates(own))
         assert (await portal.ask(message))["type"] == "shares"
@@ -213,6 +214,7 @@ async def test_an_older_attempt_is_not_opened_beside_a_newer_one(
     newer = Attempt(consortium, plan, number=2, session="5f" * 16)
     older = Attempt(consortium, plan, number=1)
     async with lying_portal(home, computing(home, Peers())) as portal:
+        portal.log = log
         own = await sealed(portal, newer)
         refused(await portal.ask(older.invitation()), "attempt_superseded")
         message = newer.permit_message(log, newer.certificates(own))
@@ -335,6 +337,7 @@ async def test_a_lie_in_the_manifest(lie: str, home: SiteHome, consortium: Conso
     attempt, log = Attempt(consortium, consortium.plan()), Log(consortium)
     log.append("study.created")
     async with lying_portal(home, computing(home, Peers())) as portal:
+        portal.log = log
         await portal.say({"type": "rosters", "rosters": [consortium.roster_envelope.to_json()]})
         await cosigned(portal, log, 0)
         own = await offered(portal, attempt)
@@ -418,6 +421,7 @@ async def test_a_lie_in_the_permit(lie: str, home: SiteHome, consortium: Consort
     attempt, log = Attempt(consortium, consortium.plan()), Log(consortium)
     log.append("study.created")
     async with lying_portal(home, computing(home, Peers())) as portal:
+        portal.log = log
         certificates = attempt.certificates(await sealed(portal, attempt))
         refused(await portal.ask(build(attempt, log, certificates)), code)
         refused(await portal.ask(attempt.permit_message(log, certificates)), code)
@@ -427,6 +431,7 @@ async def test_a_lie_in_the_permit(lie: str, home: SiteHome, consortium: Consort
 async def test_a_permit_before_the_result_is_sealed(home: SiteHome, consortium: Consortium) -> None:
     attempt, log = Attempt(consortium, consortium.plan()), Log(consortium)
     async with lying_portal(home, lambda *_: None) as portal:
+        portal.log = log
         acceptance = await accepted(portal, attempt)
         await portal.say(attempt.start_message(acceptance["envelope"]))
         certificates = {site: attempt.offer_of("birch") for site in SITES}
@@ -443,6 +448,7 @@ async def test_a_log_that_goes_back_or_forks_is_not_cosigned(
         log.append("study.created", number=number)
         fork.append("study.created", number=number)
     async with lying_portal(home, lambda *_: None) as portal:
+        portal.log = log
         await portal.say({"type": "rosters", "rosters": [consortium.roster_envelope.to_json()]})
         await cosigned(portal, log, 0)
         log.append("study.approved")

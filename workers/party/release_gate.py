@@ -1,0 +1,76 @@
+"""The site's own release gate: where its policy asks for one, a steward lets each share go.
+
+The permit is in the log and verified; what is asked here is the site's last word. A steward says
+it at the site (`site-agent release`) or signs it in the portal's pages, which only carry it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from governance.errors import GovernanceError, refusal
+from governance.roster import Roster
+from governance.standing import check_signed
+from governance.statements.decisions import SiteRelease
+from governance.statements.envelope import Envelope
+from workers.party.attempts import Attempt
+from workers.party.errors import PartyError
+from workers.party.home import SiteHome
+from workers.party.store import Transaction
+from workers.party.verification import Study
+
+
+class AwaitingRelease(PartyError):  # noqa: N818 - it is no error: somebody has to decide
+    """The share stays here until a data steward of this site says that it may go."""
+
+
+def check_released(
+    home: SiteHome,
+    transaction: Transaction,
+    attempt: Attempt,
+    study: Study,
+    offered: Mapping[str, Any] | None,
+) -> None:
+    """Check that this site lets its share of `attempt` go.
+
+    `offered` is a steward's word that the portal brings, if it has one.
+    *Raises* AwaitingRelease while nobody has decided; Refusal release_refused.
+    """
+    if not home.policy.require_release:
+        return
+    site = home.configuration.site
+    word = said(transaction, attempt)
+    if word is None and offered is not None:
+        word = Envelope.parse(offered)
+    decision = None if word is None else _verified(word, attempt, study.verified.roster, site)
+    if decision is None or decision.member == study.plan.author:
+        raise AwaitingRelease(f"a data steward of {site} has to release the share of {attempt.run}")
+    if decision.decision != "release":
+        raise refusal("release_refused", site=site, member=decision.member)
+
+
+def said(transaction: Transaction, attempt: Attempt) -> Envelope | None:
+    """Return what a steward signed at this site about giving up the share of `attempt`."""
+    row = transaction.execute(
+        "SELECT envelope FROM releases WHERE run = ? AND attempt = ?",
+        (attempt.run, attempt.attempt),
+    ).fetchone()
+    return None if row is None else Envelope.parse(json.loads(row["envelope"]))
+
+
+def _verified(
+    envelope: Envelope, attempt: Attempt, roster: Roster, site: str
+) -> SiteRelease | None:
+    """Return the word in `envelope` if a steward of this site signed it about this session."""
+    try:
+        signed = check_signed(envelope, SiteRelease, roster)
+    except GovernanceError:
+        return None
+    word, listed = signed.decision, roster.site(site)
+    of_this_site = listed is not None and signed.member.organisation == listed.organisation
+    about = (word.site, word.run, word.manifest_digest)
+    if about != (site, attempt.run, attempt.manifest_digest):
+        return None
+    return word if of_this_site and "steward" in signed.member.roles else None
