@@ -171,6 +171,14 @@ def wait_for_release(transaction: Transaction, run: str, attempt: int) -> bool:
     return changed.rowcount == 1
 
 
+def release_decided(transaction: Transaction, run: str, attempt: int) -> None:
+    """Note that a steward has decided about the share that waited."""
+    transaction.execute(
+        "UPDATE attempts SET step = 'sealed' WHERE run = ? AND attempt = ? AND step = ?",
+        (run, attempt, AWAITING_RELEASE),
+    )
+
+
 def finish(transaction: Transaction, run: str, attempt: int, state: str, *, reason: str) -> None:
     """End an attempt as opened, refused or failed, and erase every secret of it."""
     found = get(transaction, run, attempt)

@@ -12,13 +12,26 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from textwrap import indent
 
 from dp.events import epsilon_from_decimal
 from governance import render
+from governance.evidence import Evidence
 from governance.roster import digest_of_fingerprint
 from governance.roster import fingerprint as spaced
 from governance.statements.envelope import Envelope
-from workers.party import data_sets, doctor, enrolment, ledger, relay, stewardship, trust
+from studies.plan import StudyPlan
+from workers.party import (
+    data_sets,
+    doctor,
+    enrolment,
+    explanations,
+    ledger,
+    relay,
+    release_gate,
+    stewardship,
+    trust,
+)
 from workers.party import preprocessed as batch_store
 from workers.party.agent import Agent
 from workers.party.celery import HOME_VARIABLE, create_app, queue_of
@@ -167,6 +180,45 @@ def preprocessed(options: argparse.Namespace) -> None:
         size = batch.left * batch.piece_bytes / 2**20
         _say(f"{batch.batch}  {batch.kind}, with {', '.join(batch.peers)}")
         _say(f"    {batch.left} of {batch.pieces} pieces left, {size:.1f} MiB")
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print why this site accepted or refused each step of a run; 1 when it knows none."""
+    with _home(options).store.reading() as transaction:
+        found = explanations.of_run(transaction, options.run)
+    if not found:
+        _say(f"This site has decided nothing about {options.run}: see site-agent journal")
+        return 1
+    for step in found:
+        verdict = "accepted" if step.accepted else "REFUSED"
+        _say(f"Attempt {step.attempt}, {step.step}: {verdict} at {step.at}")
+        _say(indent(render.as_text(step.facts), "  ").rstrip("\n"))
+    return 0
+
+
+def release(options: argparse.Namespace) -> None:
+    """List the shares that wait for this site's release; or show one, ask, and sign."""
+    home = _home(options)
+    with home.store.reading() as transaction:
+        waiting = release_gate.awaiting(transaction)
+    if options.run is None:
+        for attempt in waiting:
+            _say(f"{attempt.run}, study {attempt.study_digest}")
+        _say("" if waiting else "No share waits for this site's release.")
+        return
+    if options.key is None:
+        raise PartyError("a share is released by a steward: name the key file with --key")
+    key = stewardship.read_key(options.key)
+    member, _ = stewardship.steward_of(home, key)
+    for attempt in waiting:
+        if attempt.run == options.run:
+            plan = StudyPlan.parse(Evidence.parse(json.loads(attempt.evidence)).plan)
+            sys.stdout.write(render.as_text(stewardship.facts(home, plan)))
+    question = f"{member.name}: {options.decision} the share of {options.run}? [y/N] "
+    if not options.yes and input(question).strip().lower() not in ("y", "yes"):
+        raise PartyError("nothing was signed")
+    release_gate.release(home, options.run, options.decision, key, options.comment, now=relay.now())
+    _say(f"Signed: {options.decision}. The agent acts on it when the portal asks again.")
 
 
 def journal(options: argparse.Namespace) -> None:

@@ -85,11 +85,17 @@ def status_frame(transaction: Transaction, found: Attempt) -> str:
     end = attempts.stored_answer(transaction, found.run, found.attempt, END)
     if end is not None:
         return end
-    message: Message = {"run": found.run, "attempt": found.attempt}
     if found.certificate:
         certificate = json.loads(found.certificate)
-        return _frame({"type": "certificate", "envelope": certificate, **message})
-    return _frame({"type": "progress", "step": found.step, **message})
+        message = {"run": found.run, "attempt": found.attempt, "envelope": certificate}
+        return _frame({"type": "certificate", **message})
+    return progress_frame(found)
+
+
+def progress_frame(found: Attempt) -> str:
+    """Return the frame that tells the portal which step an attempt has reached."""
+    message = {"run": found.run, "attempt": found.attempt, "step": found.step}
+    return _frame({"type": "progress", **message})
 
 
 def failures_after(transaction: Transaction, number: int) -> tuple[int, list[str]]:

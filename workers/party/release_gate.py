@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from governance.errors import GovernanceError, refusal
+from governance.evidence import Evidence
 from governance.roster import Roster
 from governance.standing import check_signed
 from governance.statements.decisions import SiteRelease
-from governance.statements.envelope import Envelope
+from governance.statements.envelope import Envelope, sign_ed25519
+from studies.documents import format_moment
+from studies.plan import StudyPlan
+from workers.party import attempts
 from workers.party.attempts import Attempt
 from workers.party.errors import PartyError
 from workers.party.home import SiteHome
-from workers.party.store import Transaction
+from workers.party.stewardship import StewardError, steward_of
+from workers.party.store import Transaction, record
 from workers.party.verification import Study
 
 
@@ -49,6 +57,62 @@ def check_released(
         raise AwaitingRelease(f"a data steward of {site} has to release the share of {attempt.run}")
     if decision.decision != "release":
         raise refusal("release_refused", site=site, member=decision.member)
+
+
+def release(
+    home: SiteHome, run: str, decision: str, key: Ed25519PrivateKey, comment: str, *, now: datetime
+) -> SiteRelease:
+    """Sign, as a steward of this site, whether the share of `run` that waits may go; keep it.
+
+    The agent gives the share up, or refuses, when the portal asks again.
+    *Raises* StewardError when the key is not a steward's, or nothing of the run waits.
+    """
+    member, _ = steward_of(home, key)
+    with home.store.transaction() as transaction:
+        waiting = [found for found in awaiting(transaction) if found.run == run]
+        if not waiting:
+            raise StewardError(f"no share of {run} waits at this site: see site-agent release")
+        attempt = waiting[-1]
+        evidence = Evidence.parse(json.loads(attempt.evidence))
+        plan = StudyPlan.parse(evidence.plan)
+        if member.id == plan.author:
+            raise StewardError("nobody releases a share for their own study: ask another steward")
+        word = SiteRelease(
+            study=plan.study,
+            run=run,
+            site=home.configuration.site,
+            manifest_digest=attempt.manifest_digest,
+            decision=decision,
+            member=member.id,
+            organisation=member.organisation,
+            issued_at=format_moment(now),
+            comment=comment,
+        )
+        envelope = sign_ed25519(word.KIND, word.to_json(), key)
+        transaction.execute(
+            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?)",
+            (run, attempt.attempt, json.dumps(envelope.to_json())),
+        )
+        attempts.release_decided(transaction, run, attempt.attempt)
+        detail = f"{member.id}: {decision}"
+        record(
+            transaction,
+            at=now,
+            event="steward's word on the share",
+            run=run,
+            attempt=attempt.attempt,
+            detail=detail,
+        )
+    return word
+
+
+def awaiting(transaction: Transaction) -> list[Attempt]:
+    """Return the attempts whose share waits for a steward of this site."""
+    return [
+        found
+        for found in attempts.unfinished(transaction)
+        if found.step == attempts.AWAITING_RELEASE
+    ]
 
 
 def said(transaction: Transaction, attempt: Attempt) -> Envelope | None:

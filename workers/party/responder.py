@@ -12,7 +12,8 @@ from datetime import datetime
 
 from governance import reasons
 from governance.errors import GovernanceError, refusal
-from workers.party import attempts, endings, lessons, log_copy, steps, trust, witness
+from governance.render import Fact
+from workers.party import attempts, endings, explanations, lessons, log_copy, steps, trust, witness
 from workers.party.data_sets import signed_register
 from workers.party.errors import PartyError
 from workers.party.home import SiteHome
@@ -92,8 +93,9 @@ class Responder:
                 endings.supersede(transaction, run, number, now=now)
                 lessons.from_invitation(self._home, transaction, message)
             transaction.execute("SAVEPOINT decision")
+            desk, refused = steps.Desk(self._home, transaction, now), False
             try:
-                answer = _STEPS[kind](steps.Desk(self._home, transaction, now), message)
+                answer = _STEPS[kind](desk, message)
                 frame = attempts.store_answer(transaction, run, number, kind, _frame(answer))
                 record(transaction, at=now, event=f"{kind} accepted", run=run, attempt=number)
             except AwaitingRelease:
@@ -101,9 +103,14 @@ class Responder:
                 frame = self._wait_for_release(transaction, run, number, now=now)
             except (GovernanceError, PartyError) as error:
                 transaction.execute("ROLLBACK TO decision")
+                refused = True
+                desk.account.say(Fact("Refused", str(error)))
                 frame = endings.refuse(
                     transaction, run, number, self._as_refusal(error), now=now, detail=str(error)
                 )
+            explanations.keep(
+                transaction, run, number, kind, desk.account, accepted=not refused, at=now
+            )
         if kind == "start" and not _is_refusal(frame):
             self.hint(run, number)
         if kind == "permit":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence
+from governance.render import Fact
+from governance.roster import fingerprint
 from governance.statements.envelope import Envelope, sign_ed25519
 from governance.statements.payloads import Payload
 from governance.statements.run_statements import (
@@ -38,6 +40,7 @@ from workers.party import (
     witness,
 )
 from workers.party.attempts import Attempt
+from workers.party.explanations import Account
 from workers.party.home import SiteHome
 from workers.party.store import Transaction
 from workers.party.verification import Study
@@ -46,11 +49,12 @@ from workers.transport.control import Message
 
 @dataclass(frozen=True)
 class Desk:
-    """Where a decision is made: the site, one open transaction, the moment."""
+    """Where a decision is made: the site, one open transaction, the moment; and its account."""
 
     home: SiteHome
     transaction: Transaction
     now: datetime
+    account: Account = field(default_factory=Account)
 
     @property
     def site(self) -> str:
@@ -64,7 +68,13 @@ class Desk:
     def study_of(self, attempt: Attempt) -> Study:
         """Verify once more, at this moment, the evidence under which the attempt began."""
         evidence = Evidence.parse(json.loads(attempt.evidence))
-        return verification.check_study(self.home, self.transaction, evidence, now=self.now)
+        return self.check_study(evidence)
+
+    def check_study(self, evidence: Evidence) -> Study:
+        """Verify `evidence` by what this site knows."""
+        return verification.check_study(
+            self.home, self.transaction, evidence, now=self.now, account=self.account
+        )
 
 
 def invitation(desk: Desk, message: Message) -> Message:
@@ -73,7 +83,7 @@ def invitation(desk: Desk, message: Message) -> Message:
     if attempts.newest(desk.transaction, run) > number:
         raise refusal("attempt_superseded")
     evidence = Evidence.parse(message["evidence"])
-    study = verification.check_study(desk.home, desk.transaction, evidence, now=desk.now)
+    study = desk.check_study(evidence)
     plan = study.plan
     ledger.check_can_reserve(
         desk.transaction,
@@ -83,6 +93,9 @@ def invitation(desk: Desk, message: Message) -> Message:
         study_digest=plan.digest,
         amount=plan.charge_micro_epsilon,
         max_runs=plan.max_runs,
+    )
+    desk.account.say(
+        Fact("Privacy cost", f"{plan.charge_micro_epsilon} micro-epsilon, covered by the ledger")
     )
     private_key = X25519PrivateKey.generate()
     seen = witness.latest(desk.transaction)
@@ -128,6 +141,9 @@ def manifest(desk: Desk, message: Message) -> Message:
         body=body,
         key_offers=_envelopes(message["key_offers"]),
         now=desk.now,
+    )
+    desk.account.say(
+        Fact("Manifest", f"{fingerprint(found.digest)}: the plan, and every key its site's own")
     )
     ledger.reserve(
         desk.transaction,
@@ -177,6 +193,7 @@ def permit(desk: Desk, message: Message) -> Message:
     attempt = _attempt(desk, message, "sealed")
     study = desk.study_of(attempt)
     opening.check_permit(desk.transaction, attempt, study, message, site=desk.site)
+    desk.account.say(Fact("Permit", f"log entry {message['index']}, held here and cosigned"))
     release_gate.check_released(desk.home, desk.transaction, attempt, study, message["release"])
     ciphertext = opening.give_up_share(desk.transaction, attempt, site=desk.site)
     attempts.finish(desk.transaction, attempt.run, attempt.attempt, "opened", reason="")

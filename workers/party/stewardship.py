@@ -28,7 +28,7 @@ from studies.plan import StudyPlan
 from workers.analyses import registry
 from workers.analyses.errors import AnalysisError
 from workers.analyses.site_report import SiteReport
-from workers.party import data_access, data_sets, endings, ledger, trust
+from workers.party import data_access, data_sets, dossier, endings, ledger, trust
 from workers.party.errors import HomeError, PartyError
 from workers.party.home import SiteHome
 from workers.party.store import record
@@ -139,6 +139,8 @@ def decide(home: SiteHome, wish: Wish, key: Ed25519PrivateKey, *, now: datetime)
         )
         detail = f"{member.id}: {wish.decision} {plan.study} version {plan.version}"
         record(transaction, at=now, event="steward's decision", detail=detail)
+        rosters = tuple(map(Roster.parse, trust.remembered(transaction)))
+        dossier.keep(transaction, [envelope], rosters, site=site, source="signed here")
         if wish.decision != "consent":
             endings.stop_study(transaction, plan.digest, reason="consent_withdrawn", now=now)
     home.store.forget_erased()

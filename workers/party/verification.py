@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from governance import render
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence, Verified, check_consented, check_may_run
 from governance.record import check_record
@@ -34,6 +35,7 @@ from workers.party import attempts, dossier, log_copy, trust, witness
 from workers.party.attempts import Attempt
 from workers.party.data_set_check import check_data_set
 from workers.party.data_sets import OPEN_KINDS
+from workers.party.explanations import Account
 from workers.party.home import SiteHome
 from workers.party.policy import Policy
 from workers.party.rehearsed_arithmetic import cost_of
@@ -59,16 +61,22 @@ class Study:
 
 
 def check_study(
-    home: SiteHome, transaction: Transaction, evidence: Evidence, *, now: datetime
+    home: SiteHome,
+    transaction: Transaction,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    account: Account | None = None,
 ) -> Study:
     """Return the study of `evidence`, once committee, consents, policy and data set allow it.
 
     Everything this site knows is added to what the portal sent: decisions signed here, those of
     its dossier, and what its copy of the log records. So a decision to stop, once known here,
     holds whatever the portal makes of it. A plan whose numbers could wrap is refused here, long
-    before any data is read.
+    before any data is read. `account` is told what has been found, step by step.
     *Raises* Refusal.
     """
+    say = (account if account is not None else Account()).say
     site = home.configuration.site
     rosters = learn(home, transaction, evidence)
     local = local_consents(transaction)
@@ -78,13 +86,18 @@ def check_study(
     evidence = dossier.added_to(replace(evidence, rosters=chain), [*known, *local])
     verified = check_may_run(evidence, pinned_roster=str(home.configuration.pinned_roster), now=now)
     plan = verified.plan
+    say(*render.of_verified(verified))
     if site not in plan.sites:
         raise refusal("site_not_in_plan", site=site)
-    check_record(
-        log_copy.record_of(transaction, plan.study, subjects),
-        plan,
-        about=subjects,
-        known=dossier.known_digests(evidence, rosters),
+    logged = log_copy.record_of(transaction, plan.study, subjects)
+    check_record(logged, plan, about=subjects, known=dossier.known_digests(evidence, rosters))
+    held = log_copy.size(transaction)
+    say(
+        render.Fact(
+            "Log",
+            f"{held} entries held; of this study {len(logged.decisions)} decisions, all of them "
+            f"known here; its state: {logged.state or 'not recorded yet'}",
+        )
     )
     cost_of(plan)
     own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
@@ -95,10 +108,12 @@ def check_study(
         site=site,
         signed_here=own_consent.digest in {envelope.digest for envelope in local},
     )
+    say(render.Fact("This site's policy", "permits it"))
     stopped = attempts.aborts_since_consent(transaction, consent_digest=own_consent.digest)
     if stopped >= attempts.ABORTS_BEFORE_RENEWAL:
         raise refusal("renewed_consent_needed")
     data_set = check_data_set(home, verified, site=site)
+    say(render.Fact("Data set", f"{data_set.name}, {data_set.kind}"))
     return Study(verified, data_set, own_consent.digest, subjects)
 
 

@@ -40,7 +40,7 @@ class Watch:
         self._home = home
         self._monotonic = monotonic
         self._hint = hint
-        self._told: dict[_Key, str] = {}
+        self._told: dict[_Key, tuple[str, str]] = {}
         self._moved: dict[_Key, tuple[tuple[str, int], float]] = {}
         self._consents_told = 0
         self._postman = Postman(home, monotonic=monotonic)
@@ -79,9 +79,12 @@ class Watch:
             if found.state not in ("queued", "computing", "sealed"):
                 continue
             frame = endings.status_frame(transaction, found)
-            if self._told.get(_key(found)) != frame:
-                self._told[_key(found)] = frame
+            frame_told, step_told = self._told.get(_key(found), ("", found.step))
+            self._told[_key(found)] = (frame, found.step)
+            if frame_told != frame:
                 frames.append(frame)
+            if step_told != found.step and found.certificate:
+                frames.append(endings.progress_frame(found))
         return frames
 
     def _new_failures(self, transaction: Transaction) -> list[str]:

@@ -21,9 +21,7 @@ GENUINE = {
     Kind.CONSENT: CONSORTIUM.consent("alder", SESSION.plan).body,
     Kind.AGREEMENT: CONSORTIUM.agreement("alder").body,
     Kind.SITE_RELEASE: CONSORTIUM.site_release("alder", SESSION.manifest()).body,
-    Kind.LETTER: CONSORTIUM.letter(
-        "alder", "birch", CONSORTIUM.consent("alder", SESSION.plan)
-    ).body,
+    Kind.LETTER: CONSORTIUM.letter("alder", "birch", CONSORTIUM.roster_envelope).body,
     Kind.OUTPUT_CHECK: CONSORTIUM.output_check(
         "m-olga", study="st-1", run="run-1", result_digest="0" * 64
     ).body,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.factories.evidence import NOW
+from governance.statements.envelope import Envelope
+from governance.statements.letters import Letter
+from tests.factories.evidence import NOW, Consortium
 from tests.workers.party.consortium_site import Log
 from workers.party.agent import Agent
 from workers.party.home import SiteHome
+from workers.transport import letter as sealed_letter
 from workers.transport.control import (
     PATH,
     VERSION,
@@ -36,7 +41,9 @@ class LyingPortal:
     socket: ServerConnection | None = None
     challenge: Message = field(default_factory=dict)
     log: Log | None = None
+    steps: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     letters: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    entries_held: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
     async def serve(self, socket: ServerConnection) -> None:
         """Challenge, welcome, and collect what the agent says."""
@@ -54,7 +61,11 @@ class LyingPortal:
             # Reports of progress come when they come, even behind what they report.
             if message["type"] == "letter":
                 await self.letters.put(message)
-            elif message["type"] not in ("heartbeat", "progress", "entries_held"):
+            elif message["type"] == "entries_held":
+                await self.entries_held.put(message["size"])
+            elif message["type"] == "progress":
+                await self.steps.put(message["step"])
+            elif message["type"] != "heartbeat":
                 await self.frames.put(frame)
 
     async def say(self, message: Message) -> None:
@@ -83,6 +94,31 @@ class LyingPortal:
         message = await self.hear()
         assert message["type"] == kind, message
         return message
+
+    async def reached(self, step: str) -> None:
+        """Wait until the site reports that it has reached `step`."""
+        while await asyncio.wait_for(self.steps.get(), PATIENCE_SECONDS) != step:
+            pass
+
+    async def heard_entries(self) -> int:
+        """Return how many entries the site says it holds, once it says so."""
+        return await asyncio.wait_for(self.entries_held.get(), PATIENCE_SECONDS)
+
+    async def letter_with_news(self, consortium: Consortium, recipient: str) -> Letter:
+        """Return the next letter to `recipient` with a decision in it, as they would read it."""
+        while True:
+            message = await asyncio.wait_for(self.letters.get(), PATIENCE_SECONDS)
+            if message["recipient"] != recipient:
+                continue
+            body = sealed_letter.decrypt(
+                base64.b64decode(message["ciphertext"]),
+                sender="alder",
+                recipient=recipient,
+                identity=consortium.site_key(recipient),
+            )
+            letter = Letter.of(Envelope.parse(json.loads(body)))
+            if letter.statements:
+                return letter
 
     async def disconnect(self) -> None:
         """Break the connection and wait until the agent is back."""

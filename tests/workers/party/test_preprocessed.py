@@ -22,7 +22,6 @@ from workers.party import preprocessed
 from workers.party.cli import main
 from workers.party.errors import HomeError
 from workers.party.home import Configuration, SiteHome
-from workers.party.tables import PREPROCESSED
 
 PEERS = ("alder", "birch", "cedar")
 PIECES = [bytes([number]) * 40 for number in range(10)]
@@ -205,21 +204,6 @@ def test_the_operator_lists_and_discards(
     capsys.readouterr()
     main(["--home", str(home.path), "preprocessed"])
     assert "Nothing was computed ahead." in capsys.readouterr().out
-
-
-def test_a_store_of_version_1_is_brought_up_to_date(home: SiteHome, batch: str) -> None:
-    connection = sqlite3.connect(home.store.path)
-    names = [line.split()[2] for line in PREPROCESSED.splitlines() if line.startswith("CREATE")]
-    for name in reversed(names):
-        kind = "TRIGGER" if "_" in name and name != "consumed_pieces" else "TABLE"
-        connection.execute(f"DROP {kind} IF EXISTS {name}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
-    again = SiteHome(home.path)
-    with again.store.reading() as transaction:
-        assert preprocessed.batches(transaction) == []
-        assert transaction.execute("PRAGMA user_version").fetchone()[0] == 2
 
 
 def test_three_sites_compute_with_triples_made_ahead(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import sqlite3
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.factories.evidence import NOW
 from workers.party import attempts, commands, endings, ledger
 from workers.party.errors import LeaseLost, StateError
 from workers.party.home import SiteHome
-from workers.party.store import Transaction
-from workers.party.tables import FINAL
+from workers.party.store import VERSION, Store, Transaction
+from workers.party.tables import ADDITIONS, FINAL, TABLES
 
 STATES = ("offered", "accepted", "queued", "computing", "sealed", "opened", "refused", "failed")
 
@@ -288,3 +289,26 @@ def test_balances_are_printed_in_epsilon(
     head, line = capsys.readouterr().out.splitlines()
     assert head.split() == ["in", "epsilon", "cap", "committed", "reserved", "left"]
     assert line.split() == ["lung", "10", "0", "2", "8"]
+
+
+@pytest.mark.parametrize("version", sorted(ADDITIONS))
+def test_an_older_store_is_brought_up_to_date(version: int, tmp_path: Path) -> None:
+    added_since = [addition for since, addition in ADDITIONS.items() if since >= version]
+    old = TABLES
+    for addition in added_since:
+        old = old.replace(addition, "")
+    path = tmp_path / "store.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.executescript(old)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
+    connection.close()
+
+    def tables(store: Store) -> set[str]:
+        with store.reading() as transaction:
+            assert transaction.execute("PRAGMA user_version").fetchone()[0] == VERSION
+            return {row["sql"] for row in transaction.execute("SELECT sql FROM sqlite_master")}
+
+    fresh = Store(tmp_path / "fresh.sqlite3")
+    fresh.create()
+    assert tables(Store(path)) == tables(fresh)
