@@ -18,6 +18,7 @@ SURVIVAL_PLAN: Mapping[str, Any] = {
     "title": "Survival in advanced lung cancer by sex",
     "purpose": "Compare overall survival of men and women with advanced lung cancer across three"
     " hospitals, none of which has enough patients to answer alone.",
+    "purpose_category": "clinical_trial",
     "lay_summary": "Do women and men with lung cancer live equally long? Three hospitals work out"
     " one answer together; no hospital shows its patients' data to anybody.",
     "class": {"name": "kaplan-meier", "version": 1},

@@ -29,7 +29,7 @@ from governance.statements.decisions import (
 )
 from governance.statements.envelope import Envelope, Kind, signer_keys
 from governance.statements.keys import Key
-from studies.plan import StudyPlan
+from studies.plan import PURPOSES, StudyPlan
 
 # An indented fingerprint fits on one line.
 _WIDTH = 81
@@ -56,6 +56,7 @@ def of_plan(plan: StudyPlan) -> list[Fact]:
         Fact("Study", f"{plan.study}, version {plan.version}"),
         Fact("Title", plan.title),
         Fact("Purpose", plan.purpose),
+        Fact("Kind of purpose", PURPOSES[plan.purpose_category]),
         Fact("In short", plan.lay_summary),
         Fact("Author", plan.author),
         Fact("Computation class", f"{declaration.title} ({declaration.identifier})"),

@@ -3,7 +3,8 @@
 The wire format, with an example::
 
     {"type": "study-plan", "study": "st-7f3a90c1", "version": 1,
-     "title": "...", "purpose": "...", "lay_summary": "...", "author": "m-ines",
+     "title": "...", "purpose": "...", "purpose_category": "clinical_trial",
+     "lay_summary": "...", "author": "m-ines",
      "class": {"name": "kaplan-meier", "version": 1, "digest": "<hex>"},
      "parameters": {...}, "cohort": {"include": [], "exclude": []}, "data_set": "lung",
      "sites": ["alder", "birch", "cedar"], "mode": "study",
@@ -21,6 +22,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from audit import canonical
@@ -57,11 +59,25 @@ __all__ = [
     "CLASS_DIGEST_MISMATCH",
     "CLASS_UNKNOWN",
     "PLAN_INVALID",
+    "PURPOSES",
     "SCHEMA",
     "ClassReference",
     "PlanError",
     "StudyPlan",
 ]
+
+PURPOSES: Mapping[str, str] = MappingProxyType(
+    {
+        "clinical_trial": "Clinical trial: does a treatment work, and is it safe?",
+        "pharmacovigilance": "Pharmacovigilance: signals of harm from medicines in use",
+        "genetics": "Genetics: variants, traits and response to therapy",
+        "feasibility": "Feasibility: are there enough patients for a study?",
+        "risk_scoring": "Risk scores between payers and providers",
+        "quality": "Quality of care and service evaluation",
+        "method_development": "Development and testing of methods",
+    }
+)
+"""What a study may be for, in a word that sites' policies can ask about, and in plain words."""
 
 SCHEMA: Schema = document(
     "study-plan",
@@ -71,6 +87,7 @@ SCHEMA: Schema = document(
         "version": POSITIVE,
         "title": text(200, 1),
         "purpose": text(4000, 1),
+        "purpose_category": one_of(*PURPOSES),
         "lay_summary": text(4000, 1),
         "author": IDENTIFIER,
         "class": record({"name": IDENTIFIER, "version": POSITIVE, "digest": DIGEST}),
@@ -116,6 +133,7 @@ class StudyPlan:
     version: int
     title: str
     purpose: str
+    purpose_category: str
     lay_summary: str
     author: str
     class_reference: ClassReference
@@ -212,6 +230,7 @@ def _plan(value: dict[str, Any], body: bytes) -> StudyPlan:
         version=value["version"],
         title=value["title"],
         purpose=value["purpose"],
+        purpose_category=value["purpose_category"],
         lay_summary=value["lay_summary"],
         author=value["author"],
         class_reference=ClassReference(**value["class"]),

@@ -19,6 +19,7 @@ from dp.events import epsilon_from_decimal
 from studies.catalogue import Declaration, ParameterError
 from studies.documents import Problem, format_moment, parse_moment
 from studies.pages.parameter_fields import PREFIX, field_name, parameter_fields
+from studies.plan import PURPOSES
 
 DEFAULT_LIFETIME = timedelta(days=60)
 
@@ -31,6 +32,20 @@ _FIELD_OF = {
 }
 
 
+_AS_WRITTEN = (
+    "title",
+    "purpose",
+    "purpose_category",
+    "lay_summary",
+    "data_set",
+    "sites",
+    "mode",
+    "max_sites_per_person",
+    "max_runs",
+)
+"""The fields that stand in the plan as they do in the form."""
+
+
 class PlanForm(forms.Form):
     """Everything that an author chooses, for one computation class; criteria are a formset."""
 
@@ -40,6 +55,11 @@ class PlanForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 5}),
         help_text="Why it is asked, for the committee: the question, who benefits, what will be"
         " done with the answer.",
+    )
+    purpose_category = forms.ChoiceField(
+        label="Kind of purpose",
+        choices=[("", "Choose one"), *PURPOSES.items()],
+        help_text="Sites may permit some kinds and not others.",
     )
     lay_summary = forms.CharField(
         max_length=4000,
@@ -152,9 +172,8 @@ class PlanForm(forms.Form):
         """Return the plan's fields that this valid form and `cohort` make."""
         chosen = self.cleaned_data
         midnight = datetime.combine(chosen["expires_on"], time(23, 59, 59), tzinfo=UTC)
-        same = ("title", "purpose", "lay_summary", "data_set", "sites", "mode")
         return {
-            **{name: chosen[name] for name in (*same, "max_sites_per_person", "max_runs")},
+            **{name: chosen[name] for name in _AS_WRITTEN},
             "class": {"name": self.declaration.name, "version": self.declaration.version},
             "parameters": _parameters(chosen),
             "cohort": dict(cohort),
@@ -184,9 +203,8 @@ class PlanForm(forms.Form):
 
 def initial_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the form shows for a plan that exists."""
-    same = ("title", "purpose", "lay_summary", "data_set", "sites", "mode")
     return {
-        **{name: plan[name] for name in (*same, "max_sites_per_person", "max_runs")},
+        **{name: plan[name] for name in _AS_WRITTEN},
         "epsilon": plan["privacy"]["epsilon"],
         "expires_on": parse_moment(plan["expires_at"]).date().isoformat(),
         **{field_name(name): value for name, value in plan["parameters"].items()},

@@ -220,6 +220,7 @@ class Consortium:
             "version": 1,
             "title": "Survival in advanced lung cancer by sex",
             "purpose": "To compare survival of men and women across three hospitals.",
+            "purpose_category": "clinical_trial",
             "lay_summary": "Do women and men with lung cancer live equally long?",
             "author": "m-ines",
             "class": {"name": "kaplan-meier", "version": 1, "digest": declaration.digest},

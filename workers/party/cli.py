@@ -106,6 +106,15 @@ def _add_setting_up(verbs: Verbs) -> None:
     policy.add_argument(
         "--require-local-consent", choices=["yes", "no"], help="only consents signed here count"
     )
+    policy.add_argument("--purpose", dest="purposes", action="append", help="permit only these")
+    policy.add_argument("--organisation", dest="organisations", action="append", help="of the PI")
+    policy.add_argument("--hours", help="runs only then, UTC, like 8-18; an empty text for any")
+    policy.add_argument("--lifetime-epsilon", help="the most that all studies on a data set cost")
+    policy.add_argument(
+        "--require-release", choices=["yes", "no"], help="a steward lets each share go"
+    )
+    policy.add_argument("--set", type=Path, metavar="FILE", help="replace it with a Cedar file")
+    policy.add_argument("--test", type=Path, metavar="PLAN", help="say what it decides on a plan")
     check = _add(verbs, "check", commands.check, "say whether everything is in place")
     check.add_argument("--offline", action="store_true", help="leave the portal out")
 

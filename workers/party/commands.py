@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from textwrap import indent
@@ -35,10 +35,10 @@ from workers.party import (
 from workers.party import preprocessed as batch_store
 from workers.party.agent import Agent
 from workers.party.celery import HOME_VARIABLE, create_app, queue_of
-from workers.party.documents import read_document, write_document
+from workers.party.documents import read_document
 from workers.party.errors import HomeError, PartyError
 from workers.party.home import Configuration, SiteHome
-from workers.party.policy import Policy
+from workers.party.policy import Choices
 from workers.party.store import record
 
 
@@ -103,21 +103,49 @@ def register(options: argparse.Namespace) -> None:
 
 
 def policy(options: argparse.Namespace) -> None:
-    """Print the site's policy, after changing what the options change."""
+    """Print the site's policy; or change it, or try it on a plan."""
     home = _home(options)
-    changes = {
-        "maximum_epsilon": options.maximum_epsilon,
-        "minimum_cohort": options.minimum_cohort,
-        "classes": options.classes,
-        "require_local_consent": options.require_local_consent
-        and options.require_local_consent == "yes",
+    if options.test is not None:
+        plan = stewardship.read_plan(options.test)
+        with home.store.reading() as transaction:
+            roster = trust.newest(home, transaction)
+        objection = stewardship.objection_to_run(home, plan, roster, now=relay.now())
+        _say(f"A run: {'REFUSED, ' + objection if objection else 'permitted'}.")
+        counted = stewardship.cohort_report(home, plan).counted
+        against = stewardship.objection_to_consent(home, plan, roster, counted, now=relay.now())
+        _say(f"Consent: {'REFUSED, ' + against if against else 'permitted'}.")
+        return
+    before = home.policy
+    text = _changed_policy(options, before.text)
+    if text != before.text:
+        changed = home.write_policy(text)
+        _note(home, "policy changed", f"from {before.digest} to {changed.digest}")
+    _say(home.policy.text.rstrip("\n"))
+    _say(f"\n// digest {home.policy.digest}")
+
+
+def _changed_policy(options: argparse.Namespace, text: str) -> str:
+    """Return the policy file that the options ask for. *Raises* HomeError."""
+    if options.set is not None:
+        path: Path = options.set
+        return path.read_text("utf-8")
+    names = ("maximum_epsilon", "minimum_cohort", "classes", "purposes", "organisations", "hours")
+    given = {name: getattr(options, name) for name in (*names, "lifetime_epsilon")}
+    answers = {
+        "require_local_consent": options.require_local_consent,
+        "require_release": options.require_release,
     }
-    given = {name: value for name, value in changes.items() if value is not None}
-    if given:
-        changed = Policy.parse({**home.policy.to_json(), **given})
-        write_document(home.policy_path, changed.to_json())
-        _note(home, "policy changed", json.dumps(changed.to_json(), sort_keys=True))
-    _say(json.dumps(home.policy.to_json(), indent=2))
+    given |= {name: answer and answer == "yes" for name, answer in answers.items()}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if not wanted:
+        return text
+    choices = Choices.of_file(text)
+    if choices is None:
+        raise HomeError(
+            "this policy was edited by hand, so options cannot change it: edit policy.cedar, or "
+            "replace it with --set FILE"
+        )
+    return Choices.parse({**json.loads(json.dumps(asdict(choices))), **wanted}).to_cedar()
 
 
 def check(options: argparse.Namespace) -> int:
@@ -132,7 +160,7 @@ def check(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> None:
     """Render a plan and what it means for this site."""
     plan = stewardship.read_plan(options.plan)
-    sys.stdout.write(render.as_text(stewardship.facts(_home(options), plan)))
+    sys.stdout.write(render.as_text(stewardship.facts(_home(options), plan, now=relay.now())))
 
 
 def consent(options: argparse.Namespace) -> None:
@@ -140,7 +168,7 @@ def consent(options: argparse.Namespace) -> None:
     home, plan = _home(options), stewardship.read_plan(options.plan)
     key = stewardship.read_key(options.key)
     member, _ = stewardship.steward_of(home, key)
-    sys.stdout.write(render.as_text(stewardship.facts(home, plan)))
+    sys.stdout.write(render.as_text(stewardship.facts(home, plan, now=relay.now())))
     question = f"{member.name}: {options.decision} for {home.configuration.site}? [y/N] "
     if not options.yes and input(question).strip().lower() not in ("y", "yes"):
         raise PartyError("nothing was signed")
@@ -213,7 +241,7 @@ def release(options: argparse.Namespace) -> None:
     for attempt in waiting:
         if attempt.run == options.run:
             plan = StudyPlan.parse(Evidence.parse(json.loads(attempt.evidence)).plan)
-            sys.stdout.write(render.as_text(stewardship.facts(home, plan)))
+            sys.stdout.write(render.as_text(stewardship.facts(home, plan, now=relay.now())))
     question = f"{member.name}: {options.decision} the share of {options.run}? [y/N] "
     if not options.yes and input(question).strip().lower() not in ("y", "yes"):
         raise PartyError("nothing was signed")

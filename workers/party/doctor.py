@@ -14,6 +14,7 @@ from workers.party import data_access, data_sets, enrolment, trust
 from workers.party.celery import create_app
 from workers.party.errors import PartyError
 from workers.party.home import SiteHome
+from workers.party.policy import Choices
 from workers.party.verification import site_key
 
 MOST_CLOCK_SKEW_SECONDS = 120
@@ -59,7 +60,8 @@ def _read_identity(home: SiteHome) -> None:
 
 
 def _read_policy(home: SiteHome) -> None:
-    if not home.policy.classes:
+    choices = Choices.of_file(home.policy.text)
+    if choices is not None and not choices.classes:
         raise PartyError("the policy permits no computation class: see site-agent policy --help")
 
 

@@ -2,7 +2,7 @@
 
     identity.pem     Ed25519 private key (PKCS8, mode 0600): signs whatever the site says
     site.json        {"site", "portal_url", "ca_file", "broker", "pinned_roster"}
-    policy.json      what this site permits, whatever the portal's committee permits
+    policy.cedar     what this site permits, whatever the portal's committee permits
     data_sets.json   where each registered data set lies; never leaves the site
     register.json    the signed data-set register; carries names, kinds and budgets, no paths
     store.sqlite3    attempts, ledger, witness, journal
@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from governance.site_policy import PolicyError, SitePolicy
 from workers.party.documents import check_document, read_document, write_document, write_private
 from workers.party.errors import HomeError
-from workers.party.policy import Policy
+from workers.party.policy import Choices
 from workers.party.store import Store
 
 FILESYSTEM_BROKER = "filesystem"
@@ -78,7 +79,7 @@ class SiteHome:
         path.chmod(0o700)
         write_private(home.identity_path, _to_pem(Ed25519PrivateKey.generate()))
         home.write_configuration(configuration)
-        write_document(home.policy_path, Policy().to_json())
+        home.write_policy(Choices().to_cedar())
         home.store.create()
         return home
 
@@ -90,7 +91,7 @@ class SiteHome:
     @property
     def policy_path(self) -> Path:
         """Where the site's own policy lies."""
-        return self.path / "policy.json"
+        return self.path / "policy.cedar"
 
     @property
     def data_sets_path(self) -> Path:
@@ -125,9 +126,26 @@ class SiteHome:
         write_document(self.path / "site.json", asdict(configuration))
 
     @property
-    def policy(self) -> Policy:
-        """Read `policy.json` anew: a steward's change counts from the next message on."""
-        return Policy.parse(read_document(self.policy_path))
+    def policy(self) -> SitePolicy:
+        """Read `policy.cedar` anew: a steward's change counts from the next message on.
+
+        *Raises* HomeError when it is missing or no policy: then nothing is permitted.
+        """
+        try:
+            return SitePolicy(self.policy_path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise HomeError(f"{self.policy_path} cannot be read: {error}") from None
+        except PolicyError as error:
+            raise HomeError(f"{self.policy_path}: {error}") from None
+
+    def write_policy(self, text: str) -> SitePolicy:
+        """Write `policy.cedar` and return it. *Raises* HomeError when `text` is no policy."""
+        try:
+            policy = SitePolicy(text)
+        except PolicyError as error:
+            raise HomeError(f"this is no policy: {error}") from None
+        write_private(self.policy_path, text.encode())
+        return policy
 
     @property
     def identity(self) -> Ed25519PrivateKey:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence
 from governance.roster import Roster
+from governance.site_policy import in_words
 from governance.standing import check_signed
 from governance.statements.decisions import SiteRelease
 from governance.statements.envelope import Envelope, sign_ed25519
@@ -27,7 +28,7 @@ from workers.party.errors import PartyError
 from workers.party.home import SiteHome
 from workers.party.stewardship import StewardError, steward_of
 from workers.party.store import Transaction, record
-from workers.party.verification import Study
+from workers.party.verification import Study, circumstances
 
 
 class AwaitingRelease(PartyError):  # noqa: N818 - it is no error: somebody has to decide
@@ -40,20 +41,26 @@ def check_released(
     attempt: Attempt,
     study: Study,
     offered: Mapping[str, Any] | None,
+    *,
+    now: datetime,
 ) -> None:
     """Check that this site lets its share of `attempt` go.
 
     `offered` is a steward's word that the portal brings, if it has one.
-    *Raises* AwaitingRelease while nobody has decided; Refusal release_refused.
+    *Raises* AwaitingRelease while nobody has decided; Refusal release_refused, policy_refuses.
     """
-    if not home.policy.require_release:
+    site, plan = home.configuration.site, study.plan
+    asked = circumstances(transaction, plan, study.data_set.kind, now=now)
+    gate = home.policy.release(plan, study.verified.roster, asked)
+    if gate.at_once:
         return
-    site = home.configuration.site
+    if not gate.by_steward:
+        raise refusal("policy_refuses", site=site, problem=in_words(gate.decision))
     word = said(transaction, attempt)
     if word is None and offered is not None:
         word = Envelope.parse(offered)
     decision = None if word is None else _verified(word, attempt, study.verified.roster, site)
-    if decision is None or decision.member == study.plan.author:
+    if decision is None or decision.member == plan.author:
         raise AwaitingRelease(f"a data steward of {site} has to release the share of {attempt.run}")
     if decision.decision != "release":
         raise refusal("release_refused", site=site, member=decision.member)

@@ -40,6 +40,7 @@ from workers.party import (
     witness,
 )
 from workers.party.attempts import Attempt
+from workers.party.errors import PartyError
 from workers.party.explanations import Account
 from workers.party.home import SiteHome
 from workers.party.store import Transaction
@@ -194,7 +195,9 @@ def permit(desk: Desk, message: Message) -> Message:
     study = desk.study_of(attempt)
     opening.check_permit(desk.transaction, attempt, study, message, site=desk.site)
     desk.account.say(Fact("Permit", f"log entry {message['index']}, held here and cosigned"))
-    release_gate.check_released(desk.home, desk.transaction, attempt, study, message["release"])
+    release_gate.check_released(
+        desk.home, desk.transaction, attempt, study, message["release"], now=desk.now
+    )
     ciphertext = opening.give_up_share(desk.transaction, attempt, site=desk.site)
     attempts.finish(desk.transaction, attempt.run, attempt.attempt, "opened", reason="")
     return _reply("shares", attempt.run, attempt.attempt, ciphertext=ciphertext)
@@ -220,6 +223,8 @@ def reconsider(desk: Desk) -> list[str]:
                     detail=error.sentence,
                 )
             )
+        except PartyError:
+            continue  # the site's own trouble, such as a policy being edited; its next step says so
     return frames
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from governance import render
 from governance.render import Fact
 from governance.roster import Member, Roster
+from governance.site_policy import in_words
 from governance.statements.decisions import Consent
 from governance.statements.envelope import Envelope, sign_ed25519
 from governance.statements.keys import Key
@@ -32,6 +33,7 @@ from workers.party import data_access, data_sets, dossier, endings, ledger, trus
 from workers.party.errors import HomeError, PartyError
 from workers.party.home import SiteHome
 from workers.party.store import record
+from workers.party.verification import circumstances
 
 
 class StewardError(PartyError):
@@ -73,14 +75,40 @@ def cohort_report(home: SiteHome, plan: StudyPlan) -> SiteReport:
         ) from None
 
 
-def facts(home: SiteHome, plan: StudyPlan) -> list[Fact]:
+def facts(home: SiteHome, plan: StudyPlan, *, now: datetime) -> list[Fact]:
     """Return the plan in plain words, and what it would mean for this site."""
-    return [*render.of_plan(plan), *_facts_of_site(home, plan)]
+    return [*render.of_plan(plan), *_facts_of_site(home, plan, now=now)]
 
 
-def smallest_cohort(home: SiteHome, plan: StudyPlan) -> int:
-    """Return how many persons this site must be able to count: the stricter of class and policy."""
-    return max(home.policy.minimum_cohort, plan.declaration.minimum_cohort)
+def objection_to_consent(
+    home: SiteHome, plan: StudyPlan, roster: Roster, counted: int, *, now: datetime
+) -> str:
+    """Return why nobody may consent here with so many persons, or an empty text.
+
+    The class's own floor comes first, whatever this site's policy says.
+    """
+    needed = plan.declaration.minimum_cohort
+    if counted < needed:
+        return f"this site would count {counted} persons and the class asks for at least {needed}"
+    with home.store.reading() as transaction:
+        asked = circumstances(transaction, plan, _kind_of(home, plan), now=now)
+    decision = home.policy.consent(plan, roster, asked, counted=counted)
+    if decision.allowed:
+        return ""
+    return f"this site would count {counted} persons, and its policy: {in_words(decision)}"
+
+
+def objection_to_run(home: SiteHome, plan: StudyPlan, roster: Roster, *, now: datetime) -> str:
+    """Return why this site's policy would refuse a run of `plan` consented to here, or nothing."""
+    with home.store.reading() as transaction:
+        asked = circumstances(transaction, plan, _kind_of(home, plan), now=now)
+    decision = home.policy.execute(plan, roster, asked, signed_here=True)
+    return "" if decision.allowed else in_words(decision)
+
+
+def _kind_of(home: SiteHome, plan: StudyPlan) -> str:
+    found = data_sets.registered(home, plan.data_set)
+    return "" if found is None else str(found["kind"])
 
 
 def steward_of(home: SiteHome, key: Ed25519PrivateKey) -> tuple[Member, Roster]:
@@ -113,12 +141,9 @@ def decide(home: SiteHome, wish: Wish, key: Ed25519PrivateKey, *, now: datetime)
     if wish.decision == "consent":
         if member.id == plan.author:
             raise StewardError("nobody consents to their own study: ask another data steward")
-        counted, needed = cohort_report(home, plan).counted, smallest_cohort(home, plan)
-        if counted < needed:
-            raise StewardError(
-                f"this site would count {counted} persons and must count at least {needed}: "
-                "decline, or ask for a wider cohort"
-            )
+        counted = cohort_report(home, plan).counted
+        if objection := objection_to_consent(home, plan, roster, counted, now=now):
+            raise StewardError(f"{objection}: decline, or ask for a wider cohort")
     days = min(wish.days or roster.rules.max_validity_days, roster.rules.max_validity_days)
     statement = Consent(
         study=plan.study,
@@ -160,15 +185,16 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _facts_of_site(home: SiteHome, plan: StudyPlan) -> list[Fact]:
-    found = data_sets.registered(home, plan.data_set)
-    objection = home.policy.objection(plan)
-    facts = [
-        Fact("This site's policy", objection or "permits it"),
-        Fact("This site's data set", "not registered" if found is None else str(found["kind"])),
-    ]
+def _facts_of_site(home: SiteHome, plan: StudyPlan, *, now: datetime) -> list[Fact]:
     with home.store.reading() as transaction:
+        chain = trust.remembered(transaction)
         balance = ledger.balance(transaction, plan.data_set)
+    roster = Roster.parse(chain[-1]) if chain else None
+    kind = _kind_of(home, plan)
+    facts = [Fact("This site's data set", kind or "not registered")]
+    if roster is not None:
+        objection = objection_to_run(home, plan, roster, now=now)
+        facts.append(Fact("This site's policy", objection or "permits it"))
     if balance is not None:
         facts.append(
             Fact(
@@ -183,13 +209,11 @@ def _facts_of_site(home: SiteHome, plan: StudyPlan) -> list[Fact]:
         return facts
     except PartyError as error:
         return [*facts, Fact("Cohort at this site", str(error))]
-    needed = smallest_cohort(home, plan)
-    verdict = "enough" if report.counted >= needed else "TOO FEW: do not consent"
-    return [
-        *facts,
-        Fact(
-            "Cohort at this site (for the steward only)",
-            f"{report.in_cohort} persons, {report.counted} counted, {report.left_out} left out, "
-            f"{report.clipped} clipped; at least {needed} are needed: {verdict}",
-        ),
-    ]
+    persons = (
+        f"{report.in_cohort} persons, {report.counted} counted, {report.left_out} left out, "
+        f"{report.clipped} clipped"
+    )
+    if roster is not None:
+        objection = objection_to_consent(home, plan, roster, report.counted, now=now)
+        persons += f": {'DO NOT CONSENT, ' + objection if objection else 'enough'}"
+    return [*facts, Fact("Cohort at this site (for the steward only)", persons)]

@@ -19,6 +19,7 @@ from governance.errors import GovernanceError, refusal
 from governance.evidence import Evidence, Verified, check_consented, check_may_run
 from governance.record import check_record
 from governance.roster import Roster
+from governance.site_policy import Circumstances, in_words
 from governance.standing import CLOCK_SKEW, goes_ahead
 from governance.statements.decisions import Consent
 from governance.statements.envelope import Envelope, verify
@@ -31,13 +32,12 @@ from governance.statements.run_statements import (
 )
 from studies.documents import parse_moment
 from studies.plan import StudyPlan
-from workers.party import attempts, dossier, log_copy, trust, witness
+from workers.party import attempts, dossier, ledger, log_copy, trust, witness
 from workers.party.attempts import Attempt
 from workers.party.data_set_check import check_data_set
 from workers.party.data_sets import OPEN_KINDS
 from workers.party.explanations import Account
 from workers.party.home import SiteHome
-from workers.party.policy import Policy
 from workers.party.rehearsed_arithmetic import cost_of
 from workers.party.store import Transaction
 
@@ -102,19 +102,40 @@ def check_study(
     cost_of(plan)
     own_consent = check_consented(evidence.consents, plan, site, roster=verified.roster, now=now)
     _check_not_stopped_here(local, plan, own_consent)
-    _check_policy(
-        home.policy,
-        verified,
-        site=site,
-        signed_here=own_consent.digest in {envelope.digest for envelope in local},
+    data_set = check_data_set(home, verified, site=site)
+    say(render.Fact("Data set", f"{data_set.name}, {data_set.kind}"))
+    signed_here = own_consent.digest in {envelope.digest for envelope in local}
+    policy = home.policy
+    decision = policy.execute(
+        plan,
+        verified.roster,
+        circumstances(transaction, plan, data_set.kind, now=now),
+        signed_here=signed_here,
     )
-    say(render.Fact("This site's policy", "permits it"))
+    if not decision.allowed:
+        raise refusal("policy_refuses", site=site, problem=in_words(decision))
+    say(
+        render.Fact(
+            "This site's policy", f"permits it: {in_words(decision)}; version {policy.digest}"
+        )
+    )
     stopped = attempts.aborts_since_consent(transaction, consent_digest=own_consent.digest)
     if stopped >= attempts.ABORTS_BEFORE_RENEWAL:
         raise refusal("renewed_consent_needed")
-    data_set = check_data_set(home, verified, site=site)
-    say(render.Fact("Data set", f"{data_set.name}, {data_set.kind}"))
     return Study(verified, data_set, own_consent.digest, subjects)
+
+
+def circumstances(
+    transaction: Transaction, plan: StudyPlan, data_set_kind: str, *, now: datetime
+) -> Circumstances:
+    """Return what this site's policy may ask besides the plan."""
+    held = ledger.balance(transaction, plan.data_set)
+    return Circumstances(
+        at=now,
+        data_set_kind=data_set_kind,
+        spent=0 if held is None else held.committed + held.reserved,
+        cap=0 if held is None else held.cap,
+    )
 
 
 def learn(home: SiteHome, transaction: Transaction, evidence: Evidence) -> tuple[Roster, ...]:
@@ -227,14 +248,6 @@ def _check_not_stopped_here(local: Sequence[Envelope], plan: StudyPlan, own: Con
         surely_later = parse_moment(last.issued_at) + CLOCK_SKEW
         if not goes_ahead(last) and parse_moment(own.issued_at) <= surely_later:
             raise refusal("consent_withdrawn", site=own.site)
-
-
-def _check_policy(policy: Policy, verified: Verified, *, site: str, signed_here: bool) -> None:
-    objection = policy.objection(verified.plan)
-    if objection is None and policy.require_local_consent and not signed_here:
-        objection = "only a consent signed at the site counts, with site-agent consent"
-    if objection is not None:
-        raise refusal("policy_refuses", site=site, problem=objection)
 
 
 def _parse_manifest(body: bytes) -> RunManifest:

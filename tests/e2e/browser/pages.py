@@ -30,6 +30,8 @@ def fill_in_plan(page: Page, plan: Mapping[str, Any]) -> None:
         "Runs at most": str(plan["max_runs"]),
     }.items():
         page.get_by_label(label, exact=True).fill(value)
+    kind = page.get_by_label("Kind of purpose", exact=True)
+    kind.select_option(plan["purpose_category"])
     parameters = dict(plan["parameters"])
     groups = "\n".join(f"{one['value']} = {one['label']}" for one in parameters.pop("groups"))
     page.get_by_label("Groups", exact=True).fill(groups)

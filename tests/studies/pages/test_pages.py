@@ -29,6 +29,7 @@ ANSWERS: dict[str, Any] = {
     "computation_class": "kaplan-meier/1",
     "title": "Survival by sex",
     "purpose": "To compare survival.",
+    "purpose_category": "clinical_trial",
     "lay_summary": "Do women live longer?",
     "parameter_time": "time",
     "parameter_event": "status",

@@ -34,9 +34,8 @@ from tests.workers.party.conversation import accepted, cosigned, offered, sealed
 from tests.workers.party.lying_portal import lying_portal
 from tests.workers.party.session_threads import Peers, computing
 from workers.party import attempts, ledger
-from workers.party.documents import write_document
 from workers.party.home import SiteHome
-from workers.party.policy import Policy
+from workers.party.policy import Choices
 from workers.transport.control import Message
 
 BLEEDING = {"kind": "any_record", "domain": "condition_occurrence", "concepts": [192671]}
@@ -173,18 +172,18 @@ async def test_a_budget_that_does_not_cover_the_run(tmp_path: Path, consortium: 
 
 
 @pytest.mark.parametrize(
-    ("policy", "plan"),
+    ("choices", "plan"),
     [
-        (Policy(maximum_epsilon="1.999999"), {}),
-        (Policy(classes=("cohort-count/1",)), {}),
-        (Policy(maximum_epsilon="2"), {"openings": [{"name": "first"}, {"name": "second"}]}),
+        (Choices(maximum_epsilon="1.999999"), {}),
+        (Choices(classes=("cohort-count/1",)), {}),
+        (Choices(maximum_epsilon="2"), {"openings": [{"name": "first"}, {"name": "second"}]}),
     ],
     ids=["epsilon", "class", "epsilon of all openings"],
 )
 async def test_a_study_against_this_site_s_own_policy(
-    policy: Policy, plan: dict[str, Any], home: SiteHome, consortium: Consortium
+    choices: Choices, plan: dict[str, Any], home: SiteHome, consortium: Consortium
 ) -> None:
-    write_document(home.policy_path, policy.to_json())
+    home.write_policy(choices.to_cedar())
     async with lying_portal(home, computing(home, Peers())) as portal:
         answer = await portal.ask(Attempt(consortium, consortium.plan(**plan)).invitation())
         refused(answer, "policy_refuses")
@@ -261,7 +260,7 @@ async def test_a_withdrawal_signed_here_stops_a_consent_that_a_fast_clock_has_da
 async def test_a_policy_may_count_consents_signed_here_only(
     home: SiteHome, consortium: Consortium
 ) -> None:
-    write_document(home.policy_path, Policy(require_local_consent=True).to_json())
+    home.write_policy(Choices(require_local_consent=True).to_cedar())
     plan = consortium.plan()
     async with lying_portal(home, computing(home, Peers())) as portal:
         refused(await portal.ask(Attempt(consortium, plan).invitation()), "policy_refuses")

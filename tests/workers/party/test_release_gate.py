@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,16 @@ from tests.workers.party.lying_portal import LyingPortal, lying_portal
 from tests.workers.party.session_threads import Peers, computing
 from workers.party import ledger
 from workers.party.cli import main
-from workers.party.documents import write_document, write_private
+from workers.party.documents import write_private
 from workers.party.home import SiteHome
+from workers.party.policy import Choices
 from workers.transport.control import Message
 
 
 @pytest.fixture
 def gated(home: SiteHome) -> SiteHome:
     """Return a site whose policy asks a steward before any share leaves."""
-    write_document(home.policy_path, replace(home.policy, require_release=True).to_json())
+    home.write_policy(Choices(require_release=True).to_cedar())
     return home
 
 
