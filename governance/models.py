@@ -100,6 +100,20 @@ class Agreement(SignedDecision):
     valid_until = models.DateTimeField()
 
 
+class SitePolicy(models.Model):
+    """Which policy is in force at a site, in its own signed words; empty where unpublished."""
+
+    site = models.OneToOneField(Site, on_delete=models.CASCADE, related_name="policy")
+    envelope = models.JSONField()
+    digest = models.CharField(max_length=64)
+    published = models.BooleanField(default=False)
+    text = models.TextField(blank=True)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"policy of {self.site}"
+
+
 class Run(models.Model):
     """A session as the portal's users see it."""
 

@@ -18,7 +18,7 @@ from governance.statements.decisions import (
 from governance.statements.envelope import Kind
 from governance.statements.letters import Letter
 from governance.statements.payloads import Payload
-from governance.statements.registers import DataSetRegister
+from governance.statements.registers import DataSetRegister, SitePolicyStatement
 from governance.statements.result_statements import OpeningPermit, ResultCertificate
 from governance.statements.run_statements import KeyOffer, RunAcceptance, RunManifest
 from studies import cohorts, plan
@@ -39,6 +39,7 @@ PAYLOADS: Mapping[Kind, type[Payload]] = MappingProxyType(
             ResultCertificate,
             OpeningPermit,
             DataSetRegister,
+            SitePolicyStatement,
             SiteRelease,
             Letter,
         )

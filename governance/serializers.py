@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from audit import canonical
+from governance.foresight import Foreseen, Verdict
 from governance.models import (
     ClassApproval,
     ComputationClass,
@@ -128,6 +129,12 @@ class SiteConsentSerializer(serializers.Serializer[SiteConsent]):
     code = serializers.CharField()
     reason = serializers.CharField()
     newest = ConsentSerializer(allow_null=True)
+
+
+class ForeseenSerializer(serializers.Serializer[Foreseen]):
+    site = serializers.CharField(source="site.slug")
+    verdict = serializers.ChoiceField([verdict.value for verdict in Verdict])
+    reason = serializers.CharField()
 
 
 class OutputCheckSerializer(DecisionSerializer):

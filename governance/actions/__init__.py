@@ -10,6 +10,7 @@ from governance.actions.consents import sign_consent
 from governance.actions.output_checks import sign_output_check
 from governance.actions.rosters import publish_roster
 from governance.actions.runs import cancel_run, start_run
+from governance.actions.site_policies import record_site_policy
 from governance.actions.studies import (
     amend_study,
     expire_study,
@@ -24,6 +25,7 @@ __all__ = [
     "expire_study",
     "propose_class",
     "publish_roster",
+    "record_site_policy",
     "review_study",
     "sign_agreement",
     "sign_class_decision",

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.shortcuts import get_object_or_404
 from django.urls import path
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from accounts.permissions import signed_in
 from governance import actions, policies, statement_requests
 from governance.api.signing import asked, sent_envelope
 from governance.evidence_store import evidence_for
+from governance.foresight import foresee
 from governance.models import Run
 from governance.pages.situation import headline_of
 from governance.queries import (
@@ -29,6 +31,7 @@ from governance.serializers import (
     AskSerializer,
     ConsentAskSerializer,
     ConsentSerializer,
+    ForeseenSerializer,
     ReleaseSerializer,
     ReviewSerializer,
     ReviewsSerializer,
@@ -231,6 +234,19 @@ def _consents(version: StudyVersion) -> Any:
     return SiteConsentSerializer(standing, many=True).data
 
 
+class Foresight(APIView):
+    """Will it be refused? What each site would say of the plan, as far as the portal can know."""
+
+    permission = {"GET": "study.view"}
+
+    @extend_schema(responses=ForeseenSerializer(many=True))
+    def get(self, request: Request, identifier: str) -> Response:
+        study = study_or_404(signed_in(request), identifier)
+        plan = plan_of(shown_version(study, signed_in(request)))
+        found: Any = foresee(plan, now=timezone.now())  # the stubs know no many=True
+        return Response(ForeseenSerializer(found, many=True).data)
+
+
 _ONE = "studies/<slug:identifier>/"
 urlpatterns = [
     path(_ONE, StudyDetail.as_view(), name="study"),
@@ -241,5 +257,6 @@ urlpatterns = [
     path(f"{_ONE}reviews/", Reviews.as_view(), name="reviews"),
     path(f"{_ONE}consent-request/", ConsentRequest.as_view(), name="consent-request"),
     path(f"{_ONE}consents/", Consents.as_view(), name="consents"),
+    path(f"{_ONE}foresight/", Foresight.as_view(), name="foresight"),
     path(f"{_ONE}evidence/", EvidenceExport.as_view(), name="evidence"),
 ]

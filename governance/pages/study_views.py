@@ -8,12 +8,14 @@ from django.core.paginator import Paginator
 from django.db.models import Q, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from accounts.errors import ActionError
 from accounts.models import User
 from accounts.permissions import has_permission, requires, signed_in
 from governance import actions, policies
 from governance.errors import GovernanceError
+from governance.foresight import foresee
 from governance.models import Run
 from governance.pages.offers import offers_for
 from governance.pages.situation import headlines_of, situation_of
@@ -29,6 +31,8 @@ from studies.plan import StudyPlan
 from studies.queries import shown_version, shown_versions, visible_to
 
 STUDIES_ON_A_PAGE = 20
+# What sites would say is of use until they have said it.
+_FORESEEN = (Study.State.DRAFT, *policies.BLINDED, Study.State.RETURNED, Study.State.APPROVED)
 
 # Under which of the Five Safes each line of the plan in words stands.
 _SAFES = {
@@ -85,6 +89,7 @@ def study(request: HttpRequest, identifier: str) -> HttpResponse:
         "tasks": [offer for offer in offers if offer.task],
         "offers": [offer for offer in offers if not offer.reason and not offer.task],
         "refused": [offer for offer in offers if offer.reason],
+        "foreseen": foresee(plan, now=timezone.now()) if found.state in _FORESEEN else [],
         "story": story_of(identifier, with_links=has_permission(by, "audit.view")),
         "evidence": policies.can(policies.check_can_export_evidence, found),
         **_decisions(version, by, plan),

@@ -50,6 +50,7 @@ class Kind(StrEnum):
     OPENING_PERMIT = "opening-permit"
     OUTPUT_CHECK = "output-check"
     DATA_SET_REGISTER = "data-set-register"
+    SITE_POLICY = "site-policy"
     SITE_RELEASE = "site-release"
     LETTER = "letter"
 

@@ -1,7 +1,8 @@
-"""The register of a site's data sets, signed by the site's identity key."""
+"""What a site says of itself, signed by its identity key: its data sets, its policy."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +12,7 @@ from governance.statements.envelope import Kind
 from governance.statements.payloads import Payload
 from studies.documents import (
     COUNT,
+    DIGEST,
     IDENTIFIER,
     MOMENT,
     POSITIVE,
@@ -84,3 +86,35 @@ class DataSetRegister(Payload):
     def data_set(self, name: str) -> RegisteredDataSet | None:
         """Return the data set called `name`, or None."""
         return next((data_set for data_set in self.data_sets if data_set.name == name), None)
+
+
+@dataclass(frozen=True)
+class SitePolicyStatement(Payload):
+    """Which policy is in force at a site: its digest, and its rules where they are published."""
+
+    KIND = Kind.SITE_POLICY
+    SCHEMA = document(
+        KIND.value,
+        "The policy in force at a site",
+        {
+            "site": IDENTIFIER,
+            "policy_digest": DIGEST,
+            "published": {"type": "boolean"},
+            "policy": text(200_000),
+            "issued_at": MOMENT,
+        },
+    )
+
+    site: str
+    policy_digest: str
+    published: bool
+    policy: str
+    issued_at: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        digest = hashlib.sha256(self.policy.encode()).hexdigest()
+        if self.published and digest != self.policy_digest:
+            raise malformed("policy: expected the rules whose digest the statement names")
+        if not self.published and self.policy:
+            raise malformed("policy: expected no rules where none are published")

@@ -52,7 +52,8 @@ class KeyOffer(Payload):
     """A site's X25519 key for one attempt, with its data set and the newest checkpoint it saw.
 
     `stops` has the digests of all decisions to stop that it knows of about the study, its class
-    and its agreement: a party that lacks one has been kept from it.
+    and its agreement: a party that lacks one has been kept from it. `policy_digest` is that of the
+    site's own policy, by which it has permitted the run.
     """
 
     KIND = Kind.KEY_OFFER
@@ -75,6 +76,7 @@ class KeyOffer(Payload):
             ),
             "checkpoint": {"oneOf": [{"type": "null"}, record({"size": COUNT, "root": DIGEST})]},
             "stops": array(DIGEST, maximum=1000, unique=True),
+            "policy_digest": DIGEST,
             "issued_at": MOMENT,
         },
     )
@@ -88,6 +90,7 @@ class KeyOffer(Payload):
     data_set: OfferedDataSet
     checkpoint: SeenCheckpoint | None
     stops: tuple[str, ...]
+    policy_digest: str
     issued_at: str
 
     @classmethod

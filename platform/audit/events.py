@@ -31,6 +31,7 @@ MUST_RECORD: Mapping[str, frozenset[str]] = MappingProxyType(
             "roster.published": "roster_digest version",
             "site.created": "organisation",
             "site.enrolled": "identity_key",
+            "site.policy_changed": "policy_digest",
             # What may be computed.
             "class.proposed": "class_digest",
             "class.approval_signed": "class_digest statement_digest decision",

@@ -36,7 +36,11 @@ from governance.statements.decisions import (
 from governance.statements.envelope import Envelope, Kind, add_ed25519, sign_ed25519, unsigned
 from governance.statements.keys import Key
 from governance.statements.letters import Letter
-from governance.statements.registers import DataSetRegister, RegisteredDataSet
+from governance.statements.registers import (
+    DataSetRegister,
+    RegisteredDataSet,
+    SitePolicyStatement,
+)
 from governance.statements.run_statements import RunManifest
 from studies import catalogue
 from studies.documents import format_moment
@@ -362,6 +366,19 @@ class Consortium:
         data_set = RegisteredDataSet(**{**fields, **changes})
         register = DataSetRegister(site, 1, (data_set,), format_moment(SIGNED_AT))
         return sign_ed25519(register.KIND, register.to_json(), self.site_key(site))
+
+    def policy(self, site: str, text: str, *, published: bool = True, **changes: Any) -> Envelope:
+        """Return what `site` says of its policy `text`, with `changes`."""
+        fields = {
+            "site": site,
+            "policy_digest": hashlib.sha256(text.encode()).hexdigest(),
+            "published": published,
+            "policy": text if published else "",
+            "issued_at": format_moment(SIGNED_AT),
+            **changes,
+        }
+        statement = SitePolicyStatement(**fields)
+        return sign_ed25519(statement.KIND, statement.to_json(), self.site_key(site))
 
     def _signer(self, member: str) -> dict[str, str]:
         return {

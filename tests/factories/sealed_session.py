@@ -58,6 +58,7 @@ class SealedSession:
             "data_set": OfferedDataSet("lung", "public", self.consortium.register(site).digest),
             "checkpoint": None,
             "stops": [],
+            "policy_digest": "9d" * 32,
             "issued_at": format_moment(NOW),
         }
         return self._sign(KeyOffer(**{**fields, **changes}), site)

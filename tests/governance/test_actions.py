@@ -27,6 +27,7 @@ from governance.models import (
     Release,
     RosterVersion,
     Run,
+    SitePolicy,
     StudyApproval,
 )
 from governance.queries import consents_of, reviews_shown_to
@@ -470,6 +471,7 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
         statement_requests.request_output_check(release=release, decision="pass", by=olga), "m-olga"
     )
     agreement = house.sign(statement_requests.request_agreement(decision="sign", by=ada), "m-ada")
+    policy = house.consortium.policy("alder", "rules").to_json()
     km = ComputationClass.objects.get()
     revocation = house.sign(
         statement_requests.request_class_decision(computation_class=km, decision="revoke", by=ruth),
@@ -516,6 +518,11 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
         "sign_agreement": (
             lambda: actions.sign_agreement(envelope=agreement, by=ada),
             Agreement,
+            "digest",
+        ),
+        "record_site_policy": (
+            lambda: actions.record_site_policy(site=alder, envelope=policy),
+            SitePolicy,
             "digest",
         ),
         "start_run": (lambda: actions.start_run(study=ready, by=house.pi), Run, "state"),

@@ -73,6 +73,8 @@ def receive(site: Site, message: Message) -> None:
         _consent(site, message)
     elif kind == "cosignature":
         _cosignature(site, message)
+    elif kind == "policy":
+        _policy(site, message)
     elif kind == "entries_held":
         log_copies.note_held(site, message["size"])
     elif kind == "letter":
@@ -190,6 +192,14 @@ def _consent(site: Site, message: Message) -> None:
         if study is None or consent.site != site.slug:
             raise AnswerError("study_unknown", "This portal has no such study for this site.")
         actions.sign_consent(study=study, envelope=envelope.to_json(), by=None)
+    except (GovernanceError, ActionError) as error:
+        raise AnswerError(error.code, error.sentence) from None
+
+
+def _policy(site: Site, message: Message) -> None:
+    """Keep what a site says of its own policy."""
+    try:
+        actions.record_site_policy(site=site, envelope=message["envelope"])
     except (GovernanceError, ActionError) as error:
         raise AnswerError(error.code, error.sentence) from None
 

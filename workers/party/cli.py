@@ -113,6 +113,9 @@ def _add_setting_up(verbs: Verbs) -> None:
     policy.add_argument(
         "--require-release", choices=["yes", "no"], help="a steward lets each share go"
     )
+    policy.add_argument(
+        "--publish", choices=["yes", "no"], help="let the portal foretell what it would answer"
+    )
     policy.add_argument("--set", type=Path, metavar="FILE", help="replace it with a Cedar file")
     policy.add_argument("--test", type=Path, metavar="PLAN", help="say what it decides on a plan")
     check = _add(verbs, "check", commands.check, "say whether everything is in place")

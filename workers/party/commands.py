@@ -120,6 +120,10 @@ def policy(options: argparse.Namespace) -> None:
     if text != before.text:
         changed = home.write_policy(text)
         _note(home, "policy changed", f"from {before.digest} to {changed.digest}")
+    if options.publish is not None:
+        configuration = replace(home.configuration, publish_policy=options.publish == "yes")
+        home.write_configuration(configuration)
+        _note(home, "policy published" if options.publish == "yes" else "policy kept private")
     _say(home.policy.text.rstrip("\n"))
     _say(f"\n// digest {home.policy.digest}")
 

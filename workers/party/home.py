@@ -1,7 +1,8 @@
 """A site's folder: who the site is, whom it believes, what it permits, where its data lie.
 
     identity.pem     Ed25519 private key (PKCS8, mode 0600): signs whatever the site says
-    site.json        {"site", "portal_url", "ca_file", "broker", "pinned_roster"}
+    site.json        {"site", "portal_url", "ca_file", "broker", "pinned_roster",
+                      "publish_policy"}
     policy.cedar     what this site permits, whatever the portal's committee permits
     data_sets.json   where each registered data set lies; never leaves the site
     register.json    the signed data-set register; carries names, kinds and budgets, no paths
@@ -42,6 +43,7 @@ _SITE_SCHEMA = {
         "ca_file": {"type": ["string", "null"]},
         "broker": {"type": "string", "pattern": "^(filesystem|rediss?(\\+socket)?://.+)$"},
         "pinned_roster": {"anyOf": [{"type": "null"}, {"pattern": "^[0-9a-f]{64}$"}]},
+        "publish_policy": {"type": "boolean"},
     },
     "required": ["site", "portal_url", "ca_file", "broker", "pinned_roster"],
     "additionalProperties": False,
@@ -50,13 +52,17 @@ _SITE_SCHEMA = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """What `site.json` says. `pinned_roster` is the digest of the roster's first version."""
+    """What `site.json` says. `pinned_roster` is the digest of the roster's first version.
+
+    With `publish_policy` the portal may show what this site's policy would answer.
+    """
 
     site: str
     portal_url: str
     ca_file: str | None = None
     broker: str = FILESYSTEM_BROKER
     pinned_roster: str | None = None
+    publish_policy: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def invitation(desk: Desk, message: Message) -> Message:
             data_set=study.data_set,
             checkpoint=None if seen is None else SeenCheckpoint(seen.size, seen.root),
             stops=dossier.stops(desk.transaction, study.subjects),
+            policy_digest=desk.home.policy.digest,
             issued_at=format_moment(desk.now),
         )
     )

@@ -19,6 +19,7 @@ from workers.party.attempts import Attempt
 from workers.party.home import SiteHome
 from workers.party.lease import STALE_SECONDS
 from workers.party.letters import Postman
+from workers.party.policy_statement import PolicyReporter
 from workers.party.store import Transaction
 from workers.transport.control import Sender, format_message
 
@@ -44,6 +45,7 @@ class Watch:
         self._moved: dict[_Key, tuple[tuple[str, int], float]] = {}
         self._consents_told = 0
         self._postman = Postman(home, monotonic=monotonic)
+        self._reporter = PolicyReporter(home)
         # What ended before this connection is told when the portal asks again.
         with home.store.reading() as transaction:
             self._endings_told, _ = endings.failures_after(transaction, 0)
@@ -71,7 +73,7 @@ class Watch:
                 *self._new_steps(transaction),
                 *self._new_failures(transaction),
             ]
-        return [*frames, *self._postman.look(now=now)]
+        return [*frames, *self._reporter.look(now=now), *self._postman.look(now=now)]
 
     def _new_steps(self, transaction: Transaction) -> list[str]:
         frames = []

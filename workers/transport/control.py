@@ -176,6 +176,7 @@ _FIELDS: dict[Sender, dict[str, dict[str, Any]]] = {
         "cosignature": {"size": _SIZE, "line": _text(r"^— [^\s+]+ [A-Za-z0-9+/]+={0,2}$", 1024)},
         "shares": {**_ATTEMPT_KEY, "ciphertext": _base64(MAX_CIPHERTEXT_BYTES)},
         "consent": {"envelope": _ENVELOPE},
+        "policy": {"envelope": _ENVELOPE},
         "entries_held": {"size": _SIZE},
         "letter": {"recipient": _SITE, "ciphertext": _LETTER},
         "letter_read": {"number": _SIZE},

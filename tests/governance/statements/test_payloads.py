@@ -20,6 +20,7 @@ GENUINE = {
     Kind.STUDY_APPROVAL: CONSORTIUM.review("m-ruth", SESSION.plan).body,
     Kind.CONSENT: CONSORTIUM.consent("alder", SESSION.plan).body,
     Kind.AGREEMENT: CONSORTIUM.agreement("alder").body,
+    Kind.SITE_POLICY: CONSORTIUM.policy("alder", "permit").body,
     Kind.SITE_RELEASE: CONSORTIUM.site_release("alder", SESSION.manifest()).body,
     Kind.LETTER: CONSORTIUM.letter("alder", "birch", CONSORTIUM.roster_envelope).body,
     Kind.OUTPUT_CHECK: CONSORTIUM.output_check(

@@ -107,6 +107,7 @@ class FakeSite:
             "data_set": {"name": "lung", "kind": "public", "register_digest": register.digest},
             "checkpoint": None,
             "stops": [],
+            "policy_digest": "9d" * 32,
             "issued_at": format_moment(NOW),
             **changes,
         }

@@ -175,6 +175,7 @@ class Attempt:
             data_set=OfferedDataSet("lung", "confidential", "00" * 32),
             checkpoint=None,
             stops=(),
+            policy_digest="9d" * 32,
             issued_at=format_moment(NOW),
         )
         return self.sign(site, replace(offer, **changes))

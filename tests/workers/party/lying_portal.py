@@ -42,6 +42,7 @@ class LyingPortal:
     challenge: Message = field(default_factory=dict)
     log: Log | None = None
     steps: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    policies: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     letters: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     entries_held: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
@@ -61,6 +62,8 @@ class LyingPortal:
             # Reports of progress come when they come, even behind what they report.
             if message["type"] == "letter":
                 await self.letters.put(message)
+            elif message["type"] == "policy":
+                await self.policies.put(message)
             elif message["type"] == "entries_held":
                 await self.entries_held.put(message["size"])
             elif message["type"] == "progress":
