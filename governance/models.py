@@ -185,9 +185,23 @@ class Release(models.Model):
     salt = models.CharField(max_length=64, blank=True)
     decision_log_index = models.PositiveBigIntegerField(null=True)
     withheld_reason = models.TextField(blank=True)
+    # The sites whose own policy has a steward let the share go, while one has not.
+    awaiting = models.JSONField(default=list, blank=True)
 
     def __str__(self) -> str:
         return f"release of {self.run}"
+
+
+class SiteRelease(SignedDecision):
+    """decision: release, refuse. A steward's word on their site's share, carried to the site."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="site_releases")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["release", "site"], name="one_word_of_a_site")
+        ]
 
 
 class OutputCheck(SignedDecision):

@@ -63,6 +63,13 @@ def run_ended_badly(run: Run) -> None:
     _tell(people, run.study, what.rstrip("."))  # the reason is a sentence
 
 
+def share_awaits_release(release: Release, site: str) -> None:
+    """Tell a site's stewards that its policy has one of them let the share go."""
+    study = release.run.study
+    people = stewards(study).filter(organisation__site__slug=site)
+    _tell(people, study, f"waits for you to release the share of {site}")
+
+
 def result_opened(release: Release) -> None:
     """Tell the output checkers that a noised result waits for their checks."""
     study = release.run.study

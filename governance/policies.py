@@ -216,6 +216,19 @@ def check_can_check_output(release: Release, by: User) -> None:
         _refuse("signed_already", "You have checked this result already.")
 
 
+def check_can_release_share(release: Release, site: Site, by: User) -> None:
+    """Raise unless `by` may say now whether the share of `site` may go."""
+    check_permission(by, "consent.sign")
+    if site.organisation_id != by.organisation_id:
+        raise NotPermittedError("other_site", f"Only a data steward of {site} decides for it.")
+    if release.run.study.author_id == by.pk:
+        raise NotPermittedError("own_study", "Nobody releases a share for their own study.")
+    if release.state != Release.State.OPENING or site.slug not in release.awaiting:
+        _refuse("not_awaiting", f"The share of {site} in {release.run} waits for nobody's release.")
+    if release.site_releases.filter(site=site).exists():
+        _refuse("signed_already", f"A data steward of {site} has decided about this share.")
+
+
 def check_can_read_result(release: Release, by: User) -> None:
     """Raise unless `by` may read the noised result now.
 

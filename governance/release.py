@@ -146,6 +146,20 @@ def decide_release(run: Run) -> Release:
 
 
 @transaction.atomic
+def note_awaiting(run: Run, site: str, *, awaiting: bool) -> None:
+    """Note whether the share of `site` waits for a steward of its own, and tell its stewards."""
+    release = _locked(run)
+    known = site in release.awaiting
+    if known == awaiting:
+        return
+    others = [name for name in release.awaiting if name != site]
+    release.awaiting = sorted([*others, site]) if awaiting else others
+    release.save(update_fields=["awaiting"])
+    if awaiting:
+        notifications.share_awaits_release(release, site)
+
+
+@transaction.atomic
 def make_visible(release: Release) -> None:
     """Show the decided result to the investigator: a cosigned checkpoint covers the decision."""
     release = _locked(release.run)

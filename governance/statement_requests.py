@@ -20,6 +20,7 @@ from governance.roster import Roster
 from governance.statements import decisions
 from governance.statements.envelope import Envelope, add_signature, unsigned
 from governance.statements.keys import to_base64url
+from governance.statements.result_statements import OpeningPermit
 from governance.statements.signatures import Signature
 from studies.documents import format_moment, parse_moment
 from studies.models import Study
@@ -134,6 +135,20 @@ def request_output_check(
     return _request(statement, by, roster)
 
 
+def request_site_release(
+    *, release: Release, site: Site, decision: str, by: User, comment: str = ""
+) -> StatementRequest:
+    """Return the statement by which `by` lets the share of `site` go, or refuses."""
+    policies.check_can_release_share(release, site, by)
+    roster = current_roster()
+    signed_by = _signed_by(by, roster)
+    del signed_by["valid_until"]  # it is used once
+    statement = decisions.SiteRelease(
+        **site_release_fields(release, site), **signed_by, decision=decision, comment=comment
+    )
+    return _request(statement, by, roster)
+
+
 def class_fields(computation_class: ComputationClass) -> dict[str, Any]:
     """Return what every decision about this class says it is about."""
     return {
@@ -177,6 +192,16 @@ def output_check_fields(release: Release) -> dict[str, Any]:
         "study": release.run.study.identifier,
         "run": release.run.identifier,
         "result_digest": release.result_digest,
+    }
+
+
+def site_release_fields(release: Release, site: Site) -> dict[str, Any]:
+    """Return what every word on this site's share of this result says it is about."""
+    return {
+        "study": release.run.study.identifier,
+        "run": release.run.identifier,
+        "site": site.slug,
+        "manifest_digest": OpeningPermit.parse(bytes(release.permit or b"")).manifest_digest,
     }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Site, User
 from accounts.permissions import permissions_of
 from governance import policies
 from governance.models import ComputationClass, Release, RosterVersion, Run, StudyApproval
@@ -91,6 +91,7 @@ def _tasks(study: Study, headline: Headline, person: _Person) -> list[str]:
         *_authors_tasks(study, headline, person.user),
         *_reviewers_tasks(study, person),
         *_stewards_tasks(study, headline, person),
+        *_shares_to_release(study, headline, person),
         *_checkers_tasks(study, headline, person),
     ]
 
@@ -125,6 +126,17 @@ def _stewards_tasks(study: Study, headline: Headline, person: _Person) -> list[s
         for site in study.current.sites.filter(organisation=person.user.organisation_id)
         if site.slug not in headline.declined
         and policies.can(policies.check_can_consent, study, site, "decline", person.user)
+    ]
+
+
+def _shares_to_release(study: Study, headline: Headline, person: _Person) -> list[str]:
+    if "consent.sign" not in person.permissions or headline.state != Release.State.OPENING:
+        return []
+    return [
+        f"Release the share of {site}"
+        for release in releases_of(study).filter(state=Release.State.OPENING)
+        for site in Site.objects.filter(organisation=person.user.organisation_id)
+        if policies.can(policies.check_can_release_share, release, site, person.user)
     ]
 
 

@@ -11,6 +11,7 @@ from governance.actions.output_checks import sign_output_check
 from governance.actions.rosters import publish_roster
 from governance.actions.runs import cancel_run, start_run
 from governance.actions.site_policies import record_site_policy
+from governance.actions.site_releases import sign_site_release
 from governance.actions.studies import (
     amend_study,
     expire_study,
@@ -31,6 +32,7 @@ __all__ = [
     "sign_class_decision",
     "sign_consent",
     "sign_output_check",
+    "sign_site_release",
     "start_run",
     "submit_study",
     "withdraw_study",

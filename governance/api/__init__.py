@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.urls import URLPattern
 
-from governance.api import agreements, classes, people, rosters, runs, studies
+from governance.api import agreements, classes, people, rosters, runs, site_releases, studies
 
 urlpatterns: Sequence[URLPattern] = [
     *rosters.urlpatterns,
@@ -12,5 +12,6 @@ urlpatterns: Sequence[URLPattern] = [
     *classes.urlpatterns,
     *studies.urlpatterns,
     *runs.urlpatterns,
+    *site_releases.urlpatterns,
     *people.urlpatterns,
 ]

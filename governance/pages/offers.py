@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from accounts.errors import ActionError
-from accounts.models import User
+from accounts.models import Site, User
 from accounts.permissions import has_permission
 from governance import policies
 from governance.errors import GovernanceError
@@ -143,7 +143,21 @@ def _stewards_offers(study: Study, user: User) -> list[Offer]:
                 user,
             )
         )
-    return found
+    return [*_shares(study, user), *found]
+
+
+def _shares(study: Study, user: User) -> list[Offer]:
+    """Return the shares that wait for this steward's release."""
+    return [
+        Offer(
+            f"Release the share of {site}",
+            reverse("study-share", args=[study.identifier, release.run.identifier, site.slug]),
+            task=True,
+        )
+        for release in releases_of(study).filter(state=Release.State.OPENING)
+        for site in Site.objects.filter(organisation=user.organisation_id)
+        if policies.can(policies.check_can_release_share, release, site, user)
+    ]
 
 
 def _results(study: Study, user: User) -> list[Offer]:

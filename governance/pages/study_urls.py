@@ -2,7 +2,13 @@
 
 from django.urls import URLPattern, path
 
-from governance.pages import draft_views, release_views, review_views, study_views
+from governance.pages import (
+    draft_views,
+    release_views,
+    review_views,
+    site_release_views,
+    study_views,
+)
 
 _ONE = "studies/<slug:identifier>/"
 urlpatterns: list[URLPattern] = [
@@ -20,6 +26,11 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}consent/<slug:site>/", review_views.consent, name="study-consent"),
     path(f"{_ONE}runs/", study_views.start, name="study-start"),
     path(f"{_ONE}runs/<slug:run>/release/", release_views.release, name="study-release"),
+    path(
+        f"{_ONE}runs/<slug:run>/share/<slug:site>/",
+        site_release_views.site_release,
+        name="study-share",
+    ),
     path(
         f"{_ONE}runs/<slug:run>/result.<slug:form>",
         release_views.result_file,

@@ -66,6 +66,7 @@ MUST_RECORD: Mapping[str, frozenset[str]] = MappingProxyType(
             "run.cancelled": "",
             # What left.
             "release.permitted": "permit_digest",
+            "release.share_signed": "statement_digest decision site",
             "release.opened": "result_digest",
             "release.check_signed": "statement_digest decision",
             "release.visible": "result_digest",

@@ -27,6 +27,11 @@ from workers.coordinator.models import Attempt, AttemptParty
 # What a site has done last, in the order of an attempt; the first that holds is shown.
 _PROGRESS: tuple[tuple[str, str, Callable[[AttemptParty], bool]], ...] = (
     ("share sent", "done", lambda party: party.sealed_share is not None),
+    (
+        "waits for its data steward's release",
+        "now",
+        lambda party: party.progress == "awaiting_release",
+    ),
     ("computed and certified", "done", lambda party: party.certificate is not None),
     ("computing", "now", lambda party: bool(party.progress)),
     ("accepted the run", "now", lambda party: party.acceptance is not None),

@@ -27,6 +27,7 @@ from studies.actions import create_study
 from studies.documents import format_moment
 from studies.models import Study
 from tests.factories.evidence import SITES, STEWARDS, Consortium
+from tests.factories.sealed_session import SealedSession
 
 PI, REVIEWERS, SPARE_REVIEWER = "m-ines", ("m-ruth", "m-carl"), "m-rosa"
 CHECKERS = ("m-olga", "m-otto")
@@ -137,6 +138,17 @@ class House:
             noised=[41, 7],
             result=dict(result or {"persons": 48}),
             result_digest="5a" * 32,
+        )
+
+    def awaiting_release(self, *sites: str) -> Release:
+        """Return a release whose permit is out, and whose shares at `sites` wait for a steward."""
+        run = self.run()
+        Run.objects.filter(pk=run.pk).update(state=Run.State.SUCCEEDED)
+        return Release.objects.create(
+            run=run,
+            state=Release.State.OPENING,
+            permit=SealedSession().permit(),
+            awaiting=sorted(sites),
         )
 
     def class_decision(

@@ -28,6 +28,7 @@ from governance.models import (
     RosterVersion,
     Run,
     SitePolicy,
+    SiteRelease,
     StudyApproval,
 )
 from governance.queries import consents_of, reviews_shown_to
@@ -471,6 +472,13 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
         statement_requests.request_output_check(release=release, decision="pass", by=olga), "m-olga"
     )
     agreement = house.sign(statement_requests.request_agreement(decision="sign", by=ada), "m-ada")
+    awaiting = house.awaiting_release("alder")
+    word = house.sign(
+        statement_requests.request_site_release(
+            release=awaiting, site=alder, decision="release", by=ada
+        ),
+        "m-ada",
+    )
     policy = house.consortium.policy("alder", "rules").to_json()
     km = ComputationClass.objects.get()
     revocation = house.sign(
@@ -523,6 +531,11 @@ def _every_action(house: House) -> dict[str, tuple[Callable[[], Any], type[Any],
         "record_site_policy": (
             lambda: actions.record_site_policy(site=alder, envelope=policy),
             SitePolicy,
+            "digest",
+        ),
+        "sign_site_release": (
+            lambda: actions.sign_site_release(release=awaiting, site=alder, envelope=word, by=ada),
+            SiteRelease,
             "digest",
         ),
         "start_run": (lambda: actions.start_run(study=ready, by=house.pi), Run, "state"),

@@ -21,7 +21,7 @@ from governance.models import Consent as GivenConsent
 from governance.models import Run
 from governance.queries import current_roster
 from governance.reasons import REASONS, sentence
-from governance.release import withhold
+from governance.release import note_awaiting, withhold
 from governance.statements.decisions import Consent
 from governance.statements.envelope import Envelope, verify
 from governance.statements.result_statements import ResultCertificate
@@ -128,6 +128,9 @@ def _acceptance(party: AttemptParty, message: Message) -> None:
 
 
 def _progress(party: AttemptParty, message: Message) -> None:
+    if party.attempt.state == Attempt.State.OPENING:
+        awaiting = message["step"] == "awaiting_release"
+        note_awaiting(party.attempt.run, party.site.slug, awaiting=awaiting)
     if party.attempt.state in _TELLING and party.progress != message["step"]:
         party.progress = message["step"]
         party.save(update_fields=["progress"])
@@ -148,6 +151,7 @@ def _shares(party: AttemptParty, message: Message) -> None:
     attempt = party.attempt
     if attempt.state != Attempt.State.OPENING or party.sealed_share is not None:
         return  # HPKE is randomised: a second ciphertext may differ and says nothing new
+    note_awaiting(attempt.run, party.site.slug, awaiting=False)
     party.sealed_share = ciphertext
     party.save(update_fields=["sealed_share"])
     if not attempt.parties.filter(sealed_share=None).exists():

@@ -67,13 +67,23 @@ def _owed(site: Site) -> Iterator[tuple[Key, Callable[[], Message]]]:
     for party in parties.exclude(attempt__state__in=[Attempt.State.SEALED, Attempt.State.OPENED]):
         if kind := _owed_in(party, held):
             # A share that waited for its site's own release is asked for anew once it is given.
-            about = f"{party.attempt.session} {party.progress if kind == 'permit' else ''}"
-            yield Key(kind, about.strip()), partial(_BUILD[kind], party.attempt)
+            if kind == "permit":
+                about = f"{party.attempt.session} {_version_of_permit(party)}"
+                yield Key(kind, about), partial(_permit, party)
+            else:
+                yield Key(kind, party.attempt.session), partial(_BUILD[kind], party.attempt)
     if latest is not None and witness is not None and witness.size < latest.size <= held:
         yield (
             Key("checkpoint", str(latest.size)),
             partial(_checkpoint, latest, witness.size),
         )
+
+
+def _version_of_permit(party: AttemptParty) -> str:
+    """Return what makes a permit worth asking anew: the site's step, a steward's word for it."""
+    release = party.attempt.run.release
+    word = release.site_releases.filter(site=party.site).values_list("digest", flat=True).first()
+    return f"{party.progress} {word or ''}"
 
 
 def _owed_in(party: AttemptParty, held: int) -> str | None:
@@ -135,8 +145,10 @@ def _cancel(attempt: Attempt) -> Message:
     return _about(attempt, "cancel", reason=attempt.run.reason_code or "cancelled")
 
 
-def _permit(attempt: Attempt) -> Message:
+def _permit(party: AttemptParty) -> Message:
+    attempt = party.attempt
     release = attempt.run.release
+    word = release.site_releases.filter(site=party.site).values_list("envelope", flat=True).first()
     size, index = attempt.permit_checkpoint, release.permit_log_index
     assert size is not None
     assert index is not None
@@ -150,7 +162,7 @@ def _permit(attempt: Attempt) -> Message:
         index=index,
         proof=_hashes(log.inclusion(index, size)),
         note=log.checkpoint_at(size, witnesses=witnesses).note,
-        release=None,
+        release=word,
     )
 
 
@@ -169,7 +181,6 @@ _BUILD: dict[str, Callable[[Attempt], Message]] = {
     "manifest": _manifest,
     "start": _start,
     "cancel": _cancel,
-    "permit": _permit,
 }
 
 
