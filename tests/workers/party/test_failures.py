@@ -11,10 +11,9 @@ import pytest
 from studies.documents import format_moment
 from tests.factories.evidence import NOW, STEWARDS, Consortium
 from tests.workers.party.consortium_site import Attempt
-from tests.workers.party.conversation import accepted, sealed
+from tests.workers.party.conversation import accepted, nothing_given_away, refused, sealed
 from tests.workers.party.lying_portal import lying_portal
 from tests.workers.party.session_threads import Peers, computing
-from tests.workers.party.test_lying_portal import nothing_given_away, refused
 from workers.party import attempts, computation, data_access, stewardship, trust
 from workers.party.computation import Connect, Session, SessionChannel
 from workers.party.home import SiteHome

@@ -17,7 +17,7 @@ from governance.statements.envelope import Envelope
 from studies.documents import format_moment
 from tests.factories.evidence import NOW, SITES, Consortium, signing_key
 from tests.workers.party.consortium_site import Attempt, Log
-from tests.workers.party.conversation import accepted, cosigned, offered, sealed
+from tests.workers.party.conversation import accepted, cosigned, offered, refused, sealed
 from tests.workers.party.lying_portal import LyingPortal, lying_portal
 from tests.workers.party.session_threads import Peers, computing
 from workers.party import dossier, log_copy
@@ -27,11 +27,6 @@ from workers.transport.control import Message
 
 STUDY = "st-7f3a90c1"
 LATER = format_moment(NOW - timedelta(hours=1))
-
-
-def refused(answer: Message, code: str) -> None:
-    """Assert that an answer is exactly this refusal."""
-    assert (answer["type"], answer.get("code")) == ("refusal", code), answer
 
 
 def log_of(attempt: Attempt, *events: str, **changes: Any) -> Log:

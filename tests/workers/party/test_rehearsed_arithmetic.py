@@ -7,8 +7,8 @@ import pytest
 from governance.errors import GovernanceError
 from tests.factories.evidence import Consortium
 from tests.workers.party.consortium_site import Attempt
+from tests.workers.party.conversation import nothing_given_away
 from tests.workers.party.lying_portal import lying_portal
-from tests.workers.party.test_lying_portal import nothing_given_away
 from workers.analyses import kaplan_meier
 from workers.mpc.ranges import Range
 from workers.party import data_access

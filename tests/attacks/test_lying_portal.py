@@ -30,36 +30,23 @@ from tests.factories.evidence import (
     Consortium,
 )
 from tests.workers.party.consortium_site import Attempt, Log, make_home
-from tests.workers.party.conversation import accepted, cosigned, offered, sealed
+from tests.workers.party.conversation import (
+    accepted,
+    cosigned,
+    nothing_given_away,
+    offered,
+    refused,
+    sealed,
+)
 from tests.workers.party.lying_portal import lying_portal
 from tests.workers.party.session_threads import Peers, computing
-from workers.party import attempts, ledger
+from workers.party import attempts
 from workers.party.home import SiteHome
 from workers.party.policy import Choices
 from workers.transport.control import Message
 
 BLEEDING = {"kind": "any_record", "domain": "condition_occurrence", "concepts": [192671]}
 PAST = format_moment(NOW - timedelta(seconds=1))
-
-
-def nothing_given_away(home: SiteHome) -> bool:
-    """Whether the site has spent nothing, holds nothing in reserve and has kept no secret."""
-    with home.store.reading() as transaction:
-        balance = ledger.balance(transaction, "lung")
-        rows = transaction.execute(
-            "SELECT count(*) FROM attempts"
-            " WHERE private_key IS NOT NULL OR output_share IS NOT NULL"
-        ).fetchone()
-        shares = transaction.execute(
-            "SELECT count(*) FROM answers WHERE request = 'permit'"
-        ).fetchone()
-    assert balance is not None
-    return (balance.committed, balance.reserved, rows[0], shares[0]) == (0, 0, 0, 0)
-
-
-def refused(answer: Message, code: str) -> None:
-    """Assert that an answer is exactly this refusal."""
-    assert (answer["type"], answer.get("code")) == ("refusal", code), answer
 
 
 Lie = Callable[[Consortium], Message]
